@@ -1,0 +1,56 @@
+/** How the copies of a table's one real row differ from it; expressions see the copy's number as `i`. */
+export interface RowCopies {
+  readonly table: string;
+  /** Columns that the database numbers itself. */
+  readonly numbered: readonly string[];
+  /** SQL expressions of the columns that differ. */
+  readonly changed: Readonly<Record<string, string>>;
+}
+
+/** What the two dialects write differently. */
+export interface CopyDialect {
+  /** `i` as 22 digits, so that copied ids sort before new ones and have their length. */
+  readonly paddedNumber: string;
+  readonly randomDigest: string;
+}
+
+const weekMs = 604_800_000;
+
+/**
+ * The copies that fill a store: one project, event, job and idempotency record each. Half of the
+ * jobs are completed, a quarter is ready and a quarter is due in a week.
+ */
+export function storeCopies(dialect: CopyDialect): RowCopies[] {
+  const id = (prefix: string) => `'${prefix}_' || ${dialect.paddedNumber}`;
+  return [
+    { table: "projects", numbered: ["n", "seq"], changed: { id: id("proj") } },
+    { table: "forge_events", numbered: ["seq"], changed: { id: id("evt") } },
+    {
+      table: "forge_idempotency",
+      numbered: ["n"],
+      changed: { digest: dialect.randomDigest, idempotency_key: "'copy-' || i" },
+    },
+    {
+      table: "forge_jobs",
+      numbered: ["n"],
+      changed: {
+        id: id("job"),
+        state: "case i % 4 when 0 then 1 when 1 then 0 else 3 end",
+        run_at: `created_at + case i % 4 when 1 then ${weekMs} else 0 end`,
+        finished_at: "case when i % 4 >= 2 then created_at end",
+      },
+    },
+  ];
+}
+
+/** An INSERT of copies `from` up to and including `to`; `numbers` is a FROM item with a column `i`. */
+export function copyStatement(
+  copies: RowCopies,
+  columns: readonly string[],
+  numbers: string,
+): string {
+  const copied = columns.filter((column) => !copies.numbered.includes(column));
+  const values = copied.map((column) => copies.changed[column] ?? column);
+  return `insert into ${copies.table} (${copied.join(", ")})
+    select ${values.join(", ")} from (select * from ${copies.table} limit 1) as original, ${numbers}`;
+}

@@ -1,0 +1,115 @@
+import { appError } from "./errors.ts";
+
+/** Levels of the log, from most to least talkative. */
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What an operator decides. Every setting is one environment variable; see docs/reference/configuration.md. */
+export interface Config {
+  /** `HOST`: address to listen on. */
+  readonly host: string;
+  /** `PORT`: 0 lets the system choose. */
+  readonly port: number;
+  /** `APIFORGE_DATA_DIR`: folder of the embedded database and of generated keys. */
+  readonly dataDir: string;
+  /** `DATABASE_URL`: a `postgres://` URL switches the store; absent, SQLite in `dataDir` is used. */
+  readonly databaseUrl: string | undefined;
+  /** `APIFORGE_DATABASE_POOL`: connections to PostgreSQL. */
+  readonly databasePool: number;
+  /** `APIFORGE_TRANSACTION_LIMIT_MS`: longest transaction before it is cut off. */
+  readonly transactionLimitMs: number;
+  /** `APIFORGE_JWKS_URL`: keys of the issuer whose tokens are accepted; absent, the development issuer is on. */
+  readonly jwksUrl: string | undefined;
+  /** `APIFORGE_JWT_ISSUER`: required `iss` of tokens. */
+  readonly jwtIssuer: string;
+  /** `APIFORGE_JWT_AUDIENCE`: required `aud` of tokens. */
+  readonly jwtAudience: string;
+  /** `APIFORGE_SECRET`: signs cursors; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
+  readonly secret: string | undefined;
+  /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs and no consumers here. */
+  readonly jobConcurrency: number;
+  /** `APIFORGE_LOG_LEVEL`. */
+  readonly logLevel: LogLevel;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const settings = {
+  host: { name: "HOST", parse: text, default: "127.0.0.1" },
+  port: { name: "PORT", parse: integer(0, 65_535), default: 4000 },
+  dataDir: { name: "APIFORGE_DATA_DIR", parse: text, default: "./data" },
+  databaseUrl: { name: "DATABASE_URL", parse: url("postgres:", "postgresql:"), default: undefined },
+  databasePool: { name: "APIFORGE_DATABASE_POOL", parse: integer(2, 200), default: 10 },
+  transactionLimitMs: { name: "APIFORGE_TRANSACTION_LIMIT_MS", parse: integer(50, 60_000), default: 1_500 },
+  jwksUrl: { name: "APIFORGE_JWKS_URL", parse: url("https:", "http:"), default: undefined },
+  jwtIssuer: { name: "APIFORGE_JWT_ISSUER", parse: text, default: "https://dev.apiforge.local" },
+  jwtAudience: { name: "APIFORGE_JWT_AUDIENCE", parse: text, default: "apiforge" },
+  secret: { name: "APIFORGE_SECRET", parse: secretText, default: undefined },
+  jobConcurrency: { name: "APIFORGE_JOB_CONCURRENCY", parse: integer(0, 10_000), default: 20 },
+  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: logLevel, default: "info" },
+} as const satisfies {
+  readonly [K in keyof Config]: {
+    readonly name: string;
+    readonly parse: (value: string) => Config[K] | Problem;
+    readonly default: Config[K];
+  };
+};
+
+/** Why a value cannot be used: what was expected instead. */
+class Problem {
+  readonly expected: string;
+
+  constructor(expected: string) {
+    this.expected = expected;
+  }
+}
+
+/**
+ * Reads the configuration from environment variables; empty ones count as absent.
+ * @throws {config_invalid} naming every variable that cannot be used, and what is expected of it.
+ */
+export function readConfig(environment: Environment = process.env): Config {
+  const problems: string[] = [];
+  const entries = Object.entries(settings).map(([key, setting]) => {
+    const given = environment[setting.name];
+    if (given === undefined || given === "") return [key, setting.default];
+    const parsed = setting.parse(given);
+    if (parsed instanceof Problem) problems.push(`${setting.name} must be ${parsed.expected}`);
+    return [key, parsed];
+  });
+  if (problems.length > 0) throw appError("config_invalid", `${problems.join("; ")}.`);
+  // Built key by key from `settings`, whose type mirrors Config.
+  return Object.freeze(Object.fromEntries(entries)) as Config;
+}
+
+/** Names of the environment variables that {@link readConfig} reads, with their defaults. */
+export function settingNames(): readonly { readonly name: string; readonly default: string }[] {
+  return Object.values(settings).map((setting) => ({ name: setting.name, default: String(setting.default ?? "") }));
+}
+
+function text(value: string): string {
+  return value;
+}
+
+function secretText(value: string): string | Problem {
+  return value.length >= 32 ? value : new Problem("at least 32 characters long");
+}
+
+function integer(min: number, max: number): (value: string) => number | Problem {
+  return (value) => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    return number >= min && number <= max ? number : new Problem(`a whole number from ${min} to ${max}`);
+  };
+}
+
+// The value itself is never repeated: URLs of databases carry passwords.
+function url(...protocols: readonly string[]): (value: string) => string | Problem {
+  return (value) =>
+    URL.canParse(value) && protocols.includes(new URL(value).protocol)
+      ? value
+      : new Problem(`a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+}
+
+function logLevel(value: string): LogLevel | Problem {
+  return logLevels.find((level) => level === value) ?? new Problem(`one of ${logLevels.join(", ")}`);
+}

@@ -1,0 +1,122 @@
+import { hash } from "node:crypto";
+import { join } from "node:path";
+import { pino } from "pino";
+
+import { createDurable, type Durable } from "../durable/index.ts";
+import { createDevIssuer, createEdge, createTokenVerifier, type Edge, type TrustedIssuer } from "../edge/index.ts";
+import { systemClock, type Log } from "../kernel/index.ts";
+import type { Store } from "../store/index.ts";
+import { readConfig, type Config } from "./config.ts";
+import { openStore } from "./open-store.ts";
+import { deploymentSecret } from "./secret.ts";
+import { mergeSystems, type System } from "./system.ts";
+
+/** Time that running jobs are given to end when the server stops. */
+const drainMs = 10_000;
+
+/** Options of {@link createForge}; what is absent is read from the environment. */
+export interface ForgeOptions {
+  readonly config?: Partial<Config>;
+  /** Default: pino to standard output at `config.logLevel`. */
+  readonly log?: Log;
+}
+
+/** A server over its systems. */
+export interface Forge {
+  readonly config: Config;
+  /** For work outside of requests: set-up, scripts, tests. */
+  readonly durable: Durable;
+  /** Opens the port; resolves once requests are served. `url` tells the port that was chosen. */
+  listen(): Promise<{ readonly url: string }>;
+  /** Stops accepting, finishes requests and jobs in flight (10 s each at most), gives back the rest, closes the store. */
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Opens the store, applies the migrations and begins to run jobs and consumers; requests are
+ * served after `listen()`.
+ * @throws {config_invalid} naming every setting that cannot be used.
+ * @throws {store_locked} when another process uses the embedded database.
+ * @throws {store_unavailable} when PostgreSQL cannot be reached.
+ */
+export async function createForge(systems: System | readonly System[], options: ForgeOptions = {}): Promise<Forge> {
+  const config: Config = { ...readConfig(), ...options.config };
+  const log = options.log ?? pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const system = mergeSystems([systems].flat());
+  const store = await openStore(config, system.migrations, log);
+  try {
+    return await assemble(config, system, store, log);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function assemble(config: Config, system: Required<System>, store: Store, log: Log): Promise<Forge> {
+  const runsJobs = config.jobConcurrency > 0;
+  const durable = createDurable({
+    store,
+    log,
+    jobs: system.jobs,
+    consumers: system.consumers,
+    concurrency: config.jobConcurrency,
+  });
+  const edge = await buildEdge(config, system, store, durable, log);
+  if (runsJobs) await durable.start();
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await edge.close();
+    if (runsJobs) await durable.stop(drainMs);
+    await store.close();
+  };
+  return {
+    config,
+    durable,
+    listen: () => edge.listen(config),
+    stop: () => (stopping ??= stop()),
+    [Symbol.asyncDispose]: () => (stopping ??= stop()),
+  };
+}
+
+async function buildEdge(
+  config: Config,
+  system: Required<System>,
+  store: Store,
+  durable: Durable,
+  log: Log,
+): Promise<Edge> {
+  const { issuers, jwks } = await trustedIssuers(config, log);
+  return createEdge({
+    routes: system.routes,
+    durable,
+    log,
+    clock: systemClock,
+    verifier: createTokenVerifier({ issuers, clock: systemClock }),
+    cursorKey: hash("sha256", `cursor:${deploymentSecret(config.secret, config.dataDir)}`, "buffer"),
+    ready: () => store.check(),
+    ...(jwks === undefined ? {} : { jwks }),
+  });
+}
+
+/** The operator's issuer when there is one; else this machine's development issuer. */
+async function trustedIssuers(
+  config: Config,
+  log: Log,
+): Promise<{ issuers: readonly TrustedIssuer[]; jwks: (() => object) | undefined }> {
+  const { jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
+  if (jwksUrl !== undefined) return { issuers: [{ issuer, audience, jwks: new URL(jwksUrl) }], jwks: undefined };
+  const dev = await openDevIssuer(config, log);
+  return { issuers: [{ issuer, audience, jwks: dev.jwks() }], jwks: () => dev.jwks() };
+}
+
+/** The development issuer of a data directory, which signs the tokens of `npm run token`. */
+export function openDevIssuer(config: Config, log: Log): ReturnType<typeof createDevIssuer> {
+  return createDevIssuer({
+    directory: join(config.dataDir, "keys"),
+    clock: systemClock,
+    log,
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+  });
+}

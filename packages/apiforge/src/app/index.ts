@@ -1,0 +1,5 @@
+export { logLevels, readConfig, settingNames, type Config, type LogLevel } from "./config.ts";
+export { appErrors } from "./errors.ts";
+export { createForge, openDevIssuer, type Forge, type ForgeOptions } from "./forge.ts";
+export { runForge } from "./run.ts";
+export { defineMigration, type System } from "./system.ts";

@@ -1,0 +1,17 @@
+import { join } from "node:path";
+
+import type { Log } from "../kernel/index.ts";
+import type { Migration, Store } from "../store/index.ts";
+import type { Config } from "./config.ts";
+
+/** Opens the store that the configuration asks for; the other one's code is not even loaded. */
+export async function openStore(config: Config, migrations: readonly Migration[], log: Log): Promise<Store> {
+  const { databaseUrl, databasePool, dataDir, transactionLimitMs } = config;
+  const options = { migrations, transactionLimitMs, log };
+  if (databaseUrl === undefined) {
+    const { openSqliteStore } = await import("../store/sqlite/store.ts");
+    return openSqliteStore({ ...options, path: join(dataDir, "apiforge.db") });
+  }
+  const { openPostgresStore } = await import("../store/postgres/store.ts");
+  return openPostgresStore({ ...options, url: databaseUrl, poolSize: databasePool });
+}

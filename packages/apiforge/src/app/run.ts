@@ -1,0 +1,23 @@
+import type { Forge } from "./forge.ts";
+
+/**
+ * Serves until SIGTERM or SIGINT, then stops in order and exits with 0. A second signal ends the
+ * process at once with 1.
+ */
+export async function runForge(forge: Forge): Promise<void> {
+  const stop = (): void => {
+    process.once("SIGTERM", () => process.exit(1));
+    process.once("SIGINT", () => process.exit(1));
+    forge.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  const { url } = await forge.listen();
+  console.log(`APIForge ready on ${url}`);
+}

@@ -1,0 +1,27 @@
+import type { ConsumerDefinition, JobDefinition } from "../durable/index.ts";
+import type { Route } from "../edge/index.ts";
+import type { Migration } from "../store/index.ts";
+
+/** One system that a forge serves: its routes with the work that they leave behind. */
+export interface System {
+  readonly routes?: readonly Route[];
+  readonly jobs?: readonly JobDefinition[];
+  readonly consumers?: readonly ConsumerDefinition[];
+  /** Applied after APIForge's own and those of the systems before it. Names are unique across systems. */
+  readonly migrations?: readonly Migration[];
+}
+
+/** All systems as one. */
+export function mergeSystems(systems: readonly System[]): Required<System> {
+  return {
+    routes: systems.flatMap((system) => system.routes ?? []),
+    jobs: systems.flatMap((system) => system.jobs ?? []),
+    consumers: systems.flatMap((system) => system.consumers ?? []),
+    migrations: systems.flatMap((system) => system.migrations ?? []),
+  };
+}
+
+/** A migration whose text is the same on both stores, or differs where `postgres` is given. */
+export function defineMigration(name: string, sql: string | Omit<Migration, "name">): Migration {
+  return typeof sql === "string" ? { name, sqlite: sql, postgres: sql } : { name, ...sql };
+}

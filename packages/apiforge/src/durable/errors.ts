@@ -1,0 +1,13 @@
+import { errorFactory } from "../kernel/index.ts";
+
+/** Errors of the durable room. */
+export const durableErrors = {
+  event_invalid: { type: "api_error", status: 500, retryable: false },
+  job_input_invalid: { type: "api_error", status: 500, retryable: false },
+  payload_too_large: { type: "invalid_request_error", status: 413, retryable: false },
+  job_lease_lost: { type: "api_error", status: 500, retryable: false },
+  job_completed_twice: { type: "api_error", status: 500, retryable: false },
+  job_timeout: { type: "api_error", status: 500, retryable: true },
+} as const;
+
+export const durableError = errorFactory(durableErrors);

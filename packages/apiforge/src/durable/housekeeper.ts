@@ -1,0 +1,66 @@
+import type { Clock, Log, Timer } from "../kernel/index.ts";
+import type { Store } from "../store/index.ts";
+
+/** Rows deleted by one commit, so that sweeping never holds up other writers. */
+const sweepRows = 500;
+/** Commits per visit; the rest waits for the next one. */
+const sweepBatches = 20;
+
+/** How long finished things are kept and how often they are swept. */
+export interface Retention {
+  /** Age at which an idempotency record is deleted. */
+  readonly idempotencyMs: number;
+  /** Age, from their end, at which completed jobs are deleted. Dead jobs stay until retried. */
+  readonly completedJobMs: number;
+  readonly everyMs: number;
+}
+
+/** Deletes what is past its retention, in small commits. */
+export class Housekeeper {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #retention: Retention;
+  #timer: Timer | undefined;
+  #sweeping: Promise<void> | undefined;
+  #stopped = true;
+
+  constructor(store: Store, clock: Clock, log: Log, retention: Retention) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.#retention = retention;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#timer = this.#clock.after(this.#retention.everyMs, () => {
+      this.#sweeping = this.sweep().finally(() => {
+        if (!this.#stopped) this.start();
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#sweeping;
+  }
+
+  /** One visit; answers nothing and throws nothing: what could not be swept is swept later. */
+  async sweep(): Promise<void> {
+    const { idempotencyMs, completedJobMs } = this.#retention;
+    try {
+      await this.#repeat(() => this.#store.idempotency.sweep(idempotencyMs, sweepRows));
+      await this.#repeat(() => this.#store.jobs.sweepCompleted(completedJobMs, sweepRows));
+    } catch (error) {
+      this.#log.warn({ error }, "sweeping failed; trying again later");
+    }
+  }
+
+  async #repeat(sweepOnce: () => Promise<number>): Promise<void> {
+    for (let batch = 0; batch < sweepBatches; batch++) {
+      if ((await sweepOnce()) < sweepRows) return;
+    }
+  }
+}

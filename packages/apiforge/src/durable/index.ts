@@ -1,0 +1,23 @@
+export {
+  defineConsumer,
+  defineEvent,
+  defineJob,
+  type ConsumerContext,
+  type ConsumerDefinition,
+  type EnqueueOptions,
+  type EventDefinition,
+  type JobContext,
+  type JobDefinition,
+  type JobOptions,
+} from "./definitions.ts";
+export { durableError, durableErrors } from "./errors.ts";
+export type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execute.ts";
+export { sql, type SqlInput, type SqlPiece, type SqlTag } from "./sql.ts";
+export {
+  maxPayloadBytes,
+  type Actor,
+  type EnqueuedJob,
+  type Reader,
+  type Transaction,
+} from "./transaction.ts";
+export { createDurable, type Durable, type DurableOptions } from "./durable.ts";

@@ -1,0 +1,141 @@
+import { ApiForgeError, reach } from "../../kernel/index.ts";
+import { backoffDelayMs, retryWaitMs } from "../../resilience/index.ts";
+import type { ClaimedJob, JobLease, JobSettlement } from "../../store/index.ts";
+import type { JobDefinition } from "../definitions.ts";
+import { durableError } from "../errors.ts";
+import { createTransaction, type Transaction } from "../transaction.ts";
+import type { WorkerParts } from "./worker.ts";
+
+/** Longest error text kept with a job. */
+const maxErrorChars = 2_000;
+/** Wait before a job is looked at again whose type this process does not know: a deployment may be under way. */
+const unknownTypeDelayMs = 30_000;
+
+/**
+ * Runs one attempt. Answers how it ended; undefined when the job has completed itself together
+ * with its effects, or is no longer this process's to settle.
+ */
+export async function runAttempt(
+  job: ClaimedJob,
+  controller: AbortController,
+  parts: WorkerParts,
+): Promise<JobSettlement | undefined> {
+  const definition = parts.definitions.get(job.type);
+  if (definition === undefined) return unknownType(job);
+  const attempt = new Attempt(job, controller, parts);
+  const startedAt = parts.clock.now();
+  try {
+    await attempt.run(definition);
+    const elapsedMs = parts.clock.now() - startedAt;
+    parts.log.info({ job: job.id, type: job.type, attempt: job.attempt, elapsedMs }, "job completed");
+    return attempt.completed ? undefined : { outcome: "completed", n: job.n, fence: job.fence };
+  } catch (error) {
+    if (attempt.completed) {
+      parts.log.warn({ job: job.id, type: job.type, error }, "the handler threw after it had completed its job");
+      return undefined;
+    }
+    if (ApiForgeError.is(error) && error.code === "job_lease_lost") return undefined;
+    return failed(job, definition, error, parts);
+  }
+}
+
+class Attempt {
+  readonly #job: ClaimedJob;
+  readonly #controller: AbortController;
+  readonly #parts: WorkerParts;
+  completed = false;
+
+  constructor(job: ClaimedJob, controller: AbortController, parts: WorkerParts) {
+    this.#job = job;
+    this.#controller = controller;
+    this.#parts = parts;
+  }
+
+  async run(definition: JobDefinition): Promise<void> {
+    const job = this.#job;
+    const input = definition.compiled.validate(JSON.parse(job.payload));
+    if (!input.ok) {
+      const issues = input.issues.map((issue) => `${issue.path || "value"}: ${issue.message}`).join("; ");
+      throw durableError("job_input_invalid", `Stored input of ${job.type} does not satisfy its schema: ${issues}`);
+    }
+    reach("mid-handler");
+    await this.#withinTimeout(
+      definition.timeoutMs,
+      definition.run({
+        id: job.id,
+        input: input.value,
+        attempt: job.attempt,
+        maxAttempts: job.maxAttempts,
+        tenant: job.tenant,
+        requestId: job.requestId,
+        idempotencyKey: job.id,
+        signal: this.#controller.signal,
+        complete: (effects) => this.#complete(effects),
+      }),
+    );
+  }
+
+  async #complete(effects: (tx: Transaction) => Promise<void>): Promise<void> {
+    const job = this.#job;
+    const lease: JobLease = { n: job.n, fence: job.fence };
+    if (this.completed) {
+      throw durableError("job_completed_twice", `Job ${job.type} was completed before; call complete() once, as the last step.`);
+    }
+    await this.#parts.store.transact(`job ${job.type}`, async (store) => {
+      // First the fence: a stale process writes nothing at all.
+      if (!(await store.completeJob(lease))) {
+        throw durableError("job_lease_lost", `Job ${job.id} was taken over by another process; this attempt has no effect.`);
+      }
+      await effects(createTransaction(store, job, this.#parts.clock.now()));
+    });
+    this.completed = true;
+    this.#parts.onCommit();
+  }
+
+  #withinTimeout(timeoutMs: number, running: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { signal } = this.#controller;
+      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+      const timer = this.#parts.clock.after(timeoutMs, () => {
+        this.#controller.abort(durableError("job_timeout", `The attempt took longer than ${timeoutMs} ms.`));
+      });
+      signal.addEventListener("abort", stop, { once: true });
+      running.then(resolve, reject).finally(() => {
+        timer.cancel();
+        signal.removeEventListener("abort", stop);
+      });
+    });
+  }
+}
+
+function failed(job: ClaimedJob, definition: JobDefinition, error: unknown, parts: WorkerParts): JobSettlement {
+  const lease: JobLease = { n: job.n, fence: job.fence };
+  const text = errorText(error);
+  const final = job.attempt >= job.maxAttempts || !mayRetry(error);
+  const fields = { job: job.id, type: job.type, attempt: job.attempt, maxAttempts: job.maxAttempts, error: text };
+  if (final) {
+    parts.log.error(fields, "job failed for good");
+    return { outcome: "dead", error: text, ...lease };
+  }
+  const backoffMs = backoffDelayMs(definition.backoff, job.attempt, parts.random);
+  const delayMs = retryWaitMs(backoffMs, ApiForgeError.is(error) ? error.retryAfterSeconds : undefined);
+  parts.log.warn({ ...fields, delayMs }, "job attempt failed; it will be retried");
+  return { outcome: "retry", delayMs, error: text, ...lease };
+}
+
+function unknownType(job: ClaimedJob): JobSettlement {
+  const error = `No job type ${job.type} is declared in this process.`;
+  const lease: JobLease = { n: job.n, fence: job.fence };
+  if (job.attempt >= job.maxAttempts) return { outcome: "dead", error, ...lease };
+  return { outcome: "retry", delayMs: unknownTypeDelayMs, error, ...lease };
+}
+
+// Errors that are not ours say nothing about whether trying again can help; assume it can.
+function mayRetry(error: unknown): boolean {
+  return ApiForgeError.is(error) ? error.retryable : true;
+}
+
+function errorText(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return text.slice(0, maxErrorChars);
+}

@@ -1,0 +1,121 @@
+import { durationMs, newId } from "../kernel/index.ts";
+import type { Schema, SchemaInput, SchemaResult } from "../schema/index.ts";
+import type { NewJob, SqlRunner, StoreTransaction } from "../store/index.ts";
+import type { EnqueueOptions, EventDefinition, JobDefinition } from "./definitions.ts";
+import { durableError } from "./errors.ts";
+import { sql, type SqlTag } from "./sql.ts";
+
+/** Largest stored payload of a job or event. Larger content belongs in a row or a file that the payload names. */
+export const maxPayloadBytes = 256 * 1024;
+
+/** On whose behalf a transaction runs; stamped on its events and jobs. */
+export interface Actor {
+  readonly tenant: string;
+  readonly requestId: string;
+}
+
+/** Reads on one consistent snapshot. */
+export interface Reader {
+  readonly sql: SqlTag;
+  /** For query builders such as Kysely: text with this store's placeholders. */
+  readonly runner: SqlRunner;
+}
+
+/** One commit: whatever is done through it happens together or not at all. */
+export interface Transaction extends Reader {
+  /**
+   * Appends an event to the log with this commit; answers its id.
+   * @throws {event_invalid} when `data` does not satisfy the event's schema.
+   * @throws {payload_too_large} above 256 KB.
+   */
+  emit<S extends Schema>(event: EventDefinition<S>, data: SchemaInput<S>): string;
+  /**
+   * Adds a job that exists exactly when this commit does; answers its id. With a dedupe key that
+   * a live job holds, answers that job's id and adds nothing.
+   * @throws {job_input_invalid} when `input` does not satisfy the job's schema.
+   * @throws {payload_too_large} above 256 KB.
+   */
+  enqueue<S extends Schema>(
+    job: JobDefinition<S>,
+    input: SchemaInput<S>,
+    options?: EnqueueOptions,
+  ): Promise<EnqueuedJob>;
+}
+
+/** The job that an enqueue led to. */
+export interface EnqueuedJob {
+  readonly id: string;
+  /** True when a live job with the same dedupe key was there before. */
+  readonly deduplicated: boolean;
+}
+
+/** The reader side of a store connection. */
+export function createReader(runner: SqlRunner): Reader {
+  return { runner, sql: sqlTag(runner) };
+}
+
+/** The handler's view of one store transaction. */
+export function createTransaction(store: StoreTransaction, actor: Actor, nowMs: number): Transaction {
+  return {
+    runner: store,
+    sql: sqlTag(store),
+    emit(event, data) {
+      const id = newId("evt");
+      const payload = toPayload(`Event ${event.name}`, checked(event.compiled.validate(data), "event_invalid", event.name));
+      store.appendEvent({ id, type: event.name, data: payload, createdAt: nowMs, ...actor });
+      return id;
+    },
+    async enqueue(job, input, options = {}) {
+      checked(job.compiled.validate(input), "job_input_invalid", job.name);
+      // The input is stored as given: it is validated again, and converted, when the job runs.
+      return insert(store, newJob(job, toPayload(`Job ${job.name}`, input), actor, options));
+    },
+  };
+}
+
+function sqlTag(runner: SqlRunner): SqlTag {
+  // The row type is the caller's statement about his own table, as in every SQL client.
+  return ((texts, ...inputs) => runner.query(sql(texts, ...inputs))) as SqlTag;
+}
+
+function newJob(job: JobDefinition, payload: string, actor: Actor, options: EnqueueOptions): NewJob {
+  return {
+    id: newId("job"),
+    queue: job.queue,
+    type: job.name,
+    payload,
+    priority: options.priority ?? job.priority,
+    delayMs: durationMs(options.delay ?? 0),
+    maxAttempts: job.attempts,
+    dedupeKey: options.dedupeKey ?? null,
+    tenant: actor.tenant,
+    requestId: actor.requestId,
+  };
+}
+
+async function insert(store: StoreTransaction, job: NewJob): Promise<EnqueuedJob> {
+  if (job.dedupeKey !== null) {
+    const { id, inserted } = await store.insertUniqueJob(job);
+    return { id, deduplicated: !inserted };
+  }
+  store.insertJob(job);
+  return { id: job.id, deduplicated: false };
+}
+
+function checked<T>(result: SchemaResult<T>, code: "event_invalid" | "job_input_invalid", name: string): T {
+  if (result.ok) return result.value;
+  const issues = result.issues.map((issue) => `${issue.path || "value"}: ${issue.message}`).join("; ");
+  throw durableError(code, `Data of ${name} does not satisfy its schema: ${issues}`);
+}
+
+function toPayload(what: string, value: unknown): string {
+  const payload = JSON.stringify(value) ?? "null";
+  // A string has at most 3 bytes a UTF-16 unit; most payloads never need the exact count.
+  if (payload.length * 3 > maxPayloadBytes && Buffer.byteLength(payload) > maxPayloadBytes) {
+    throw durableError(
+      "payload_too_large",
+      `${what} carries ${Buffer.byteLength(payload)} bytes; at most ${maxPayloadBytes} are stored. Put the content in a row or file and pass its id.`,
+    );
+  }
+  return payload;
+}

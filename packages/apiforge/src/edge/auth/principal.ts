@@ -1,0 +1,13 @@
+/** Who is calling, as the credentials of the request prove it. */
+export interface Principal {
+  /** The `sub` of the token. */
+  readonly subject: string;
+  /** Owner of the data that the caller works with. */
+  readonly tenant: string;
+  /** Empty when the token carries none; such a caller passes no route that names roles. */
+  readonly role: string;
+  readonly email?: string;
+  readonly scopes: readonly string[];
+  /** Every claim of the verified token. */
+  readonly claims?: Readonly<Record<string, unknown>>;
+}

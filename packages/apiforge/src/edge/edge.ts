@@ -1,0 +1,160 @@
+import Fastify, {
+  type FastifyInstance,
+  type FastifyRequest,
+  type InjectOptions,
+  type LightMyRequestResponse,
+} from "fastify";
+
+import type { Clock, Log } from "../kernel/index.ts";
+import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
+import { PrincipalCache } from "./auth/principal-cache.ts";
+import type { TokenVerifier } from "./auth/token-verifier.ts";
+import { parseJsonBody } from "./body/json-body.ts";
+import { answerClientError, answerExpectation } from "./client-error.ts";
+import { createCursorCodec } from "./cursor.ts";
+import { mountHealth, type ReadyCheck } from "./health.ts";
+import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
+import { mountPipeline, mountRoute, type Services } from "./pipeline.ts";
+import type { Route } from "./route.ts";
+import type { DurableBackend } from "./stages/backend.ts";
+import { requestId } from "./stages/correlate.ts";
+import { fail } from "./stages/fail.ts";
+
+/** Options of {@link createEdge}. */
+export interface EdgeOptions {
+  readonly routes: readonly Route[];
+  readonly durable: DurableBackend;
+  /** Tells who a bearer token speaks for. */
+  readonly verifier: TokenVerifier;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** At least 32 secret bytes, the same on every node: signs list cursors. */
+  readonly cursorKey: Uint8Array;
+  /** Resolves when requests can be served, for `/health/ready`. */
+  readonly ready: ReadyCheck;
+  /** Public keys to serve at `/.well-known/jwks.json`; default none. */
+  readonly jwks?: () => object;
+  /** Head of `/openapi.json`; default title `API`. */
+  readonly api?: ApiDescription;
+}
+
+/** A server over a table of routes. */
+export interface Edge {
+  /** Starts to accept connections. Port 0 picks a free one. */
+  listen(options: {
+    readonly port: number;
+    readonly host: string;
+  }): Promise<{ readonly url: string }>;
+  /** Sends one request without a socket, for tests. */
+  inject(options: InjectOptions): Promise<LightMyRequestResponse>;
+  /**
+   * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
+   * Resolves when no connection is open; calling it again waits for the same end.
+   */
+  close(): Promise<void>;
+}
+
+const closeDeadlineMs = 10_000;
+// Longer than the 60 s of common load balancers, so that they never reuse a connection we are closing.
+const keepAliveTimeoutMs = 72_000;
+const requestTimeoutMs = 30_000;
+const headersTimeoutMs = 10_000;
+const timeoutCheckIntervalMs = 5_000;
+
+/**
+ * Builds the HTTP edge. Every answer carries `X-Request-Id`; every failure is the one error
+ * envelope.
+ * @throws for two routes of one method and path, or a schema that cannot be compiled.
+ */
+export function createEdge(options: EdgeOptions): Edge {
+  const { log, clock } = options;
+  let isClosing = false;
+  let closed: Promise<void> | undefined;
+  const services: Services = {
+    durable: options.durable,
+    verifier: options.verifier,
+    principals: new PrincipalCache(clock),
+    cursors: createCursorCodec(options.cursorKey),
+    log,
+    isClosing: () => isClosing,
+  };
+  const server = createServer(log, services.isClosing);
+  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
+  if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
+  const allowedMethods = createAllowedMethods([
+    ...options.routes,
+    ...ownPaths.map((path) => ({ method: "GET", path }) as const),
+  ]);
+  mountPipeline(server, services, allowedMethods);
+  mountHealth(server, options.ready, services.isClosing, clock, log);
+  mountDocuments(server, options);
+  for (const route of options.routes) mountRoute(server, route, services);
+
+  async function close(): Promise<void> {
+    const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
+    try {
+      await server.close();
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  return {
+    async listen({ port, host }) {
+      return { url: await server.listen({ port, host }) };
+    },
+    inject: (request) => server.inject(request),
+    close() {
+      isClosing = true;
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+function createServer(log: Log, isClosing: () => boolean): FastifyInstance {
+  const sendFailure = fail(log, isClosing);
+  const server = Fastify({
+    logger: false,
+    genReqId: requestId,
+    requestIdHeader: false,
+    // While closing, requests on open connections are still served, with Connection: close.
+    return503OnClosing: false,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    routerOptions: { maxParamLength },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => sendFailure(error, request, reply),
+    http: {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: timeoutCheckIntervalMs,
+      // Node would answer a missing Host without our envelope; the route stage does it.
+      requireHostHeader: false,
+    },
+  });
+  // Declared here so that all requests have one shape; the first stage sets it.
+  server.decorateRequest("exchange");
+  server.server.on("checkExpectation", answerExpectation);
+  server.removeAllContentTypeParsers();
+  // The first by name, which Fastify finds without matching a pattern.
+  for (const type of ["application/json", /^application\/[\w.!#$&^-]+\+json(?:;|$)/]) {
+    server.addContentTypeParser(type, { parseAs: "buffer" }, parseBody);
+  }
+  return server;
+}
+
+function parseBody(
+  _request: FastifyRequest,
+  body: Buffer,
+  done: (error: Error | null, body?: unknown) => void,
+): void {
+  done(null, parseJsonBody(body));
+}
+
+function mountDocuments(server: FastifyInstance, options: EdgeOptions): void {
+  const openApi = createOpenApi(options.routes, options.api ?? { title: "API", version: "0.0.0" });
+  server.get("/openapi.json", () => openApi);
+  const { jwks } = options;
+  if (jwks !== undefined) server.get("/.well-known/jwks.json", () => jwks());
+}

@@ -1,0 +1,53 @@
+import type { Log, LogFields } from "../kernel/index.ts";
+import type { Principal } from "./auth/principal.ts";
+
+/** What is known about a request apart from its content. */
+export interface RequestInfo {
+  /** The `X-Request-Id` of request and answer. */
+  readonly id: string;
+  /** The caller's W3C trace context when it sent a valid one. */
+  readonly traceparent: string | undefined;
+  /** Writes lines that carry the request's id and trace. */
+  readonly log: Log;
+}
+
+/** One request on its way through the stages; each stage fills in what it finds out. */
+export class Exchange implements RequestInfo {
+  readonly id: string;
+  readonly traceparent: string | undefined;
+  principal: Principal | undefined = undefined;
+  readonly #log: Log;
+  #requestLog: Log | undefined = undefined;
+
+  constructor(id: string, traceparent: string | undefined, log: Log) {
+    this.id = id;
+    this.traceparent = traceparent;
+    this.#log = log;
+  }
+
+  get log(): Log {
+    this.#requestLog ??= withFields(this.#log, this.#fields());
+    return this.#requestLog;
+  }
+
+  #fields(): LogFields {
+    if (this.traceparent === undefined) return { requestId: this.id };
+    return { requestId: this.id, traceId: this.traceparent.slice(3, 35) };
+  }
+}
+
+function withFields(log: Log, bound: LogFields): Log {
+  return {
+    debug: (fields, message) => log.debug({ ...bound, ...fields }, message),
+    info: (fields, message) => log.info({ ...bound, ...fields }, message),
+    warn: (fields, message) => log.warn({ ...bound, ...fields }, message),
+    error: (fields, message) => log.error({ ...bound, ...fields }, message),
+  };
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Set by the first stage. */
+    exchange: Exchange;
+  }
+}

@@ -1,0 +1,89 @@
+/** Parts of the document that every operation refers to. */
+export const components = {
+  securitySchemes: {
+    bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+  },
+  parameters: {
+    RequestId: {
+      name: "X-Request-Id",
+      in: "header",
+      description: "Id of this request, 1-128 visible ASCII characters; made when absent.",
+      schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,128}$" },
+    },
+    IdempotencyKey: idempotencyKey(false),
+    RequiredIdempotencyKey: idempotencyKey(true),
+  },
+  headers: {
+    RequestId: {
+      description: "Id of the request; quote it when you report a problem.",
+      required: true,
+      schema: { type: "string" },
+    },
+    Seq: {
+      description: "Position of the commit in the event log.",
+      schema: { type: "string", pattern: "^\\d+$" },
+    },
+    IdempotentReplayed: {
+      description:
+        "`true` when this is the recorded answer of an earlier request with the same key.",
+      schema: { type: "string", const: "true" },
+    },
+  },
+  responses: {
+    Error: {
+      description: "The request was refused or failed.",
+      headers: { "X-Request-Id": { $ref: "#/components/headers/RequestId" } },
+      content: {
+        "application/json": { schema: { $ref: "#/components/schemas/Error" } },
+        "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+      },
+    },
+  },
+} as const;
+
+/** Schemas of failures in both forms. */
+export const failureSchemas = {
+  Error: {
+    type: "object",
+    required: ["error"],
+    properties: {
+      error: {
+        type: "object",
+        required: ["type", "code", "message", "requestId"],
+        properties: {
+          type: { type: "string" },
+          code: { type: "string" },
+          message: { type: "string" },
+          param: { type: "string" },
+          requestId: { type: "string" },
+        },
+      },
+    },
+  },
+  Problem: {
+    type: "object",
+    required: ["type", "title", "status", "detail", "instance", "code", "errorType", "requestId"],
+    properties: {
+      type: { type: "string" },
+      title: { type: "string" },
+      status: { type: "integer" },
+      detail: { type: "string" },
+      instance: { type: "string" },
+      code: { type: "string" },
+      errorType: { type: "string" },
+      param: { type: "string" },
+      requestId: { type: "string" },
+    },
+  },
+} as const;
+
+function idempotencyKey(required: boolean) {
+  return {
+    name: "Idempotency-Key",
+    in: "header",
+    required,
+    description:
+      "Makes a retry safe: the same key with the same request gets the recorded answer for 24 hours.",
+    schema: { type: "string", minLength: 1, maxLength: 255 },
+  } as const;
+}

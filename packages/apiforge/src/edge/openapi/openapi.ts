@@ -1,0 +1,155 @@
+import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
+import { isSchemaObject } from "../fields/open-schema.ts";
+import type { Route } from "../route.ts";
+import { components, failureSchemas } from "./components.ts";
+import { SchemaCollector } from "./schema-collector.ts";
+
+/** What `/openapi.json` says about the API as a whole. */
+export interface ApiDescription {
+  readonly title: string;
+  readonly version: string;
+  readonly description?: string;
+}
+
+const requestIdHeader = { "X-Request-Id": { $ref: "#/components/headers/RequestId" } };
+const writeHeaders = {
+  ...requestIdHeader,
+  "X-Forge-Seq": { $ref: "#/components/headers/Seq" },
+  "Idempotent-Replayed": { $ref: "#/components/headers/IdempotentReplayed" },
+};
+const failures = {
+  "4XX": { $ref: "#/components/responses/Error" },
+  "5XX": { $ref: "#/components/responses/Error" },
+};
+
+/** The OpenAPI 3.1 document of a route table. */
+export function createOpenApi(routes: readonly Route[], info: ApiDescription): object {
+  const collector = new SchemaCollector();
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const path = route.path.replaceAll(/:(\w+)/g, "{$1}");
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, collector) };
+  }
+  return {
+    openapi: "3.1.0",
+    info,
+    paths,
+    components: { ...components, schemas: { ...failureSchemas, ...collector.schemas } },
+  };
+}
+
+function operation(route: Route, collector: SchemaCollector): object {
+  const id = operationId(route);
+  return {
+    operationId: id,
+    ...(route.summary === undefined ? {} : { summary: route.summary }),
+    ...(route.tags.length === 0 ? {} : { tags: route.tags }),
+    security: route.auth === "none" ? [] : [{ bearer: route.scopes }],
+    parameters: [
+      ...pathParameters(route, collector, id),
+      ...declaredParameters("query", route.query, collector, id),
+      ...declaredParameters("header", route.headers, collector, id),
+      ...headerParameters(route),
+    ],
+    ...requestBody(route.body, collector, id),
+    responses: { ...replies(route, collector, id), ...failures },
+  };
+}
+
+/** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
+function operationId(route: Route): string {
+  const words = route.path.split("/").filter((segment) => segment !== "");
+  const names = words.map((word) =>
+    capitalised(word.startsWith(":") ? `by-${word.slice(1)}` : word),
+  );
+  return route.method.toLowerCase() + names.join("");
+}
+
+function capitalised(segment: string): string {
+  return segment
+    .split(/\W+/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
+}
+
+function pathParameters(route: Route, collector: SchemaCollector, id: string): object[] {
+  const properties = route.params === undefined ? {} : propertiesOf(inputOf(route.params));
+  return [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: placeProperty(properties[name], collector, `${id}Path${capitalised(name)}`) ?? {
+      type: "string",
+    },
+  }));
+}
+
+function declaredParameters(
+  place: "query" | "header",
+  schema: Schema | undefined,
+  collector: SchemaCollector,
+  id: string,
+): object[] {
+  if (schema === undefined) return [];
+  const input = inputOf(schema);
+  const required: unknown = input["required"];
+  return Object.entries(propertiesOf(input)).map(([name, property]) => ({
+    name,
+    in: place,
+    required: Array.isArray(required) && required.includes(name),
+    schema:
+      placeProperty(property, collector, `${id}${capitalised(place)}${capitalised(name)}`) ?? {},
+  }));
+}
+
+function headerParameters(route: Route): object[] {
+  const parameters = [{ $ref: "#/components/parameters/RequestId" }];
+  if (route.idempotency === "optional") {
+    parameters.push({ $ref: "#/components/parameters/IdempotencyKey" });
+  } else if (route.idempotency === "required") {
+    parameters.push({ $ref: "#/components/parameters/RequiredIdempotencyKey" });
+  }
+  return parameters;
+}
+
+function requestBody(schema: Schema | undefined, collector: SchemaCollector, id: string): object {
+  if (schema === undefined) return {};
+  const compiled = compileSchema(schema);
+  return {
+    requestBody: {
+      required: !compiled.validate(undefined).ok,
+      content: { "application/json": { schema: collector.place(compiled.input, `${id}Body`) } },
+    },
+  };
+}
+
+function replies(route: Route, collector: SchemaCollector, id: string): object {
+  const headers = route.method === "GET" ? requestIdHeader : writeHeaders;
+  const described = Object.entries(route.replies).map(([status, schema]) => [
+    status,
+    {
+      description: status.startsWith("2") ? "Success" : "Refusal",
+      headers,
+      ...(schema === null ? {} : jsonContent(schema, collector, `${id}Reply${status}`)),
+    },
+  ]);
+  return Object.fromEntries(described);
+}
+
+function jsonContent(schema: Schema, collector: SchemaCollector, name: string): object {
+  const { output } = compileSchema(schema);
+  return { content: { "application/json": { schema: collector.place(output, name) } } };
+}
+
+function inputOf(schema: Schema): JsonSchema {
+  return compileSchema(schema, "text").input;
+}
+
+function propertiesOf(schema: JsonSchema): Record<string, unknown> {
+  const properties = schema["properties"];
+  return isSchemaObject(properties) ? { ...properties } : {};
+}
+
+function placeProperty(property: unknown, collector: SchemaCollector, name: string): unknown {
+  return isSchemaObject(property) ? collector.place(property, name) : undefined;
+}

@@ -1,0 +1,98 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+
+import type { Answer } from "../durable/index.ts";
+import type { Log } from "../kernel/index.ts";
+import type { AllowedMethods } from "./allowed-methods.ts";
+import type { PrincipalCache } from "./auth/principal-cache.ts";
+import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { CursorCodec } from "./cursor.ts";
+import type { Route } from "./route.ts";
+import { authenticate } from "./stages/authenticate.ts";
+import { backend, type BackendAnswer, type DurableBackend } from "./stages/backend.ts";
+import { correlate } from "./stages/correlate.ts";
+import { fail } from "./stages/fail.ts";
+import { idempotency } from "./stages/idempotency.ts";
+import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
+import { route as refuseUnrouted } from "./stages/route.ts";
+import { shape } from "./stages/shape.ts";
+import { validate } from "./stages/validate.ts";
+
+/** What the stages work with. */
+export interface Services {
+  readonly durable: DurableBackend;
+  readonly verifier: TokenVerifier;
+  readonly principals: PrincipalCache;
+  readonly cursors: CursorCodec;
+  readonly log: Log;
+  /** True once the server is going down. */
+  readonly isClosing: () => boolean;
+}
+
+/**
+ * The order of the stages is the architecture. Before the body is read:
+ *
+ *   guard          raw framing, Host and target checks; it will be the first hook here
+ *   correlate
+ *   route
+ *   cors           preflight; it will stand between route and authenticate
+ *   authenticate   (per route, see `mountRoute`)
+ *   admit          limits and quotas; it will stand after authenticate
+ *
+ * With the body read: validate, idempotency, backend, shape. Whatever a stage throws: fail.
+ */
+export function mountPipeline(
+  server: FastifyInstance,
+  services: Services,
+  allowedMethods: AllowedMethods,
+): void {
+  server.addHook("onRequest", correlate(services.log));
+  server.addHook("onRequest", refuseUnrouted(allowedMethods));
+  server.setErrorHandler(fail(services.log, services.isClosing));
+}
+
+/** Adds one declared route with its stages. */
+export function mountRoute(server: FastifyInstance, route: Route, services: Services): void {
+  const onRequest = [];
+  if (route.auth === "jwt")
+    onRequest.push(authenticate(route, services.verifier, services.principals));
+  if (route.method !== "GET") onRequest.push(refuseEncodedBody);
+  server.route({
+    method: route.method,
+    url: route.path,
+    bodyLimit: route.maxBodyBytes,
+    onRequest,
+    handler: createHandler(route, services),
+  });
+}
+
+function createHandler(route: Route, services: Services) {
+  const validateRequest = validate(route);
+  const readKey = idempotency(route);
+  const run = backend(route, services.durable, shape(route), services.cursors);
+  const isRead = route.method === "GET";
+  const isPublic = route.auth === "none";
+
+  return async function handle(request: FastifyRequest, reply: FastifyReply) {
+    const valid = validateRequest(request);
+    const outcome = isRead
+      ? await run.read(request, valid)
+      : await run.write(request, valid, readKey(request, request.exchange.principal));
+    setHeaders(reply, outcome, isPublic);
+    if (services.isClosing()) reply.header("connection", "close");
+    return bodyOf(outcome.answer);
+  };
+}
+
+function setHeaders(reply: FastifyReply, outcome: BackendAnswer, isPublic: boolean): void {
+  const { answer, seq, isReplay } = outcome;
+  reply.code(answer.status);
+  // What a principal may see is not for caches in between, unless the handler says otherwise.
+  if (!isPublic) reply.header("cache-control", "no-store");
+  for (const name in answer.headers) reply.header(name, answer.headers[name]);
+  if (seq !== undefined) reply.header("x-forge-seq", String(seq));
+  if (isReplay) reply.header("idempotent-replayed", "true");
+}
+
+function bodyOf(answer: Answer): string | undefined {
+  return answer.body === "" ? undefined : answer.body;
+}

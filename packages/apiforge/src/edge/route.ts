@@ -1,0 +1,221 @@
+import type { Reader, Transaction } from "../durable/index.ts";
+import type { Schema, SchemaOutput } from "../schema/index.ts";
+import type { Principal } from "./auth/principal.ts";
+import type { RequestInfo } from "./exchange.ts";
+import type { List } from "./list.ts";
+
+/** Methods that change something. Their handlers run in one transaction. */
+export const writingMethods = ["POST", "PUT", "PATCH", "DELETE"] as const;
+export type WritingMethod = (typeof writingMethods)[number];
+
+/** A GET answers HEAD as well. */
+export type Method = "GET" | WritingMethod;
+
+/** `jwt`: a bearer token is required. `none`: anybody may call. */
+export type Auth = "jwt" | "none";
+
+/** Status codes with the schema of their body; null for an answer without one. */
+export type Replies = Readonly<Record<number, Schema | null>>;
+
+// What goes out is only read, so constants and rows of a query will do.
+type Frozen<T> = T extends object ? { readonly [Name in keyof T]: Frozen<T[Name]> } : T;
+
+/** What a handler of `R` may return: one of the declared statuses with a body that fits it. */
+export type ReplyOf<R extends Replies> = {
+  readonly [Status in keyof R & number]: R[Status] extends Schema
+    ? {
+        readonly status: Status;
+        readonly body: Frozen<SchemaOutput<R[Status]>>;
+        readonly headers?: Readonly<Record<string, string>>;
+      }
+    : {
+        readonly status: Status;
+        readonly body?: undefined;
+        readonly headers?: Readonly<Record<string, string>>;
+      };
+}[keyof R & number];
+
+type ParamNames<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
+  ? SegmentName<Segment> | ParamNames<Rest>
+  : SegmentName<Path>;
+type SegmentName<Segment extends string> = Segment extends `:${infer Name}` ? Name : never;
+
+/** The parameters that a path literal names: `/projects/:id` has `id`. */
+export type PathParams<Path extends string> = { readonly [Name in ParamNames<Path>]: string };
+
+type OutputOf<S extends Schema | undefined, Otherwise> = S extends Schema
+  ? SchemaOutput<S>
+  : Otherwise;
+
+/** What a handler is given. What a route does not declare is undefined here. */
+export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly headers: Headers;
+  readonly body: Body;
+  /** Undefined on a route with `auth: "none"`. */
+  readonly principal: Caller;
+  /** The one transaction of a writing route, the snapshot of a reading one. */
+  readonly tx: Tx;
+  readonly request: RequestInfo;
+  /** Cursors of this request, bound to its tenant, route, filter and sort. */
+  readonly list: List;
+}
+
+/** How a writing route treats `Idempotency-Key`. */
+export type IdempotencyMode = "optional" | "required" | "none";
+
+/** Declaration of a route; types of the handler follow from it. */
+export interface RouteOptions<
+  Path extends string,
+  M extends Method,
+  A extends Auth,
+  ParamsSchema extends Schema | undefined,
+  QuerySchema extends Schema | undefined,
+  HeadersSchema extends Schema | undefined,
+  BodySchema extends Schema | undefined,
+  R extends Replies,
+  Out extends ReplyOf<R>,
+> {
+  readonly method: M;
+  /** Absolute path of literal segments and `:name` segments. */
+  readonly path: Path;
+  /** Default `jwt`. */
+  readonly auth?: A;
+  /** Roles that may call; default every role. */
+  readonly roles?: readonly string[];
+  /** Scopes that a token must all carry; default none. */
+  readonly scopes?: readonly string[];
+  /** Default: every parameter of the path is a string. */
+  readonly params?: ParamsSchema;
+  /** Parameters that it does not declare are refused; without it the query is ignored. */
+  readonly query?: QuerySchema;
+  /** Names in lower case. */
+  readonly headers?: HeadersSchema;
+  /** Fields that it does not declare are refused at any depth. Without it a body is refused. */
+  readonly body?: BodySchema;
+  readonly replies: R;
+  /**
+   * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
+   * keys of callers that nothing tells apart share one space.
+   */
+  readonly idempotency?: IdempotencyMode;
+  /** Default 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** One line for the API reference. */
+  readonly summary?: string;
+  readonly tags?: readonly string[];
+  readonly handler: (
+    context: HandlerContext<
+      OutputOf<ParamsSchema, PathParams<Path>>,
+      OutputOf<QuerySchema, undefined>,
+      OutputOf<HeadersSchema, undefined>,
+      OutputOf<BodySchema, undefined>,
+      A extends "none" ? undefined : Principal,
+      M extends "GET" ? Reader : Transaction
+    >,
+  ) => Promise<Out> | Out;
+}
+
+/** What a handler returned, before its schema has been applied. */
+export interface Reply {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** {@link HandlerContext} of any route. */
+export type AnyHandlerContext = HandlerContext<
+  unknown,
+  unknown,
+  unknown,
+  unknown,
+  Principal | undefined,
+  Transaction
+>;
+
+/** A declared route with its defaults filled in, ready for `createEdge`. */
+export interface Route {
+  readonly method: Method;
+  readonly path: string;
+  readonly auth: Auth;
+  readonly roles: readonly string[] | undefined;
+  readonly scopes: readonly string[];
+  readonly params: Schema | undefined;
+  readonly query: Schema | undefined;
+  readonly headers: Schema | undefined;
+  readonly body: Schema | undefined;
+  readonly replies: Replies;
+  readonly idempotency: IdempotencyMode;
+  readonly maxBodyBytes: number;
+  readonly summary: string | undefined;
+  readonly tags: readonly string[];
+  /** A method, so that routes with different contexts fit in one list. */
+  handler(context: AnyHandlerContext): Promise<Reply> | Reply;
+}
+
+const defaultMaxBodyBytes = 1_048_576;
+const pathPattern = /^(?:\/|(?:\/(?::[A-Za-z]\w*|[\w.~-]+))+)$/;
+
+/**
+ * Declares a route. Effects of the handler and its answer commit together: a returned reply of
+ * any declared status below 500 commits, a thrown error rolls back. Under an idempotency key both
+ * a committed answer and a thrown refusal (status 4xx) are recorded for replay, a 5xx never.
+ * @throws {TypeError} for a path or option that cannot work.
+ */
+export function defineRoute<
+  const Path extends string,
+  const M extends Method,
+  const A extends Auth = "jwt",
+  ParamsSchema extends Schema | undefined = undefined,
+  QuerySchema extends Schema | undefined = undefined,
+  HeadersSchema extends Schema | undefined = undefined,
+  BodySchema extends Schema | undefined = undefined,
+  const R extends Replies = Replies,
+  // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
+  const Out extends ReplyOf<R> = ReplyOf<R>,
+>(
+  options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, BodySchema, R, Out>,
+): Route {
+  const { method, path } = options;
+  const auth: Auth = options.auth ?? "jwt";
+  const route: Route = {
+    method,
+    path,
+    auth,
+    roles: options.roles,
+    scopes: options.scopes ?? [],
+    params: options.params,
+    query: options.query,
+    headers: options.headers,
+    body: options.body,
+    replies: options.replies,
+    idempotency: options.idempotency ?? (method === "GET" || auth === "none" ? "none" : "optional"),
+    maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
+    summary: options.summary,
+    tags: options.tags ?? [],
+    // The stages give a handler exactly what its declaration says, which the type of one list of
+    // different routes cannot express.
+    handler: options.handler as Route["handler"],
+  };
+  refuseContradictions(route);
+  return route;
+}
+
+function refuseContradictions(route: Route): void {
+  const name = `Route ${route.method} ${route.path}`;
+  if (!pathPattern.test(route.path)) {
+    throw new TypeError(
+      `${name}: a path is made of /segment and /:name parts, without a trailing slash`,
+    );
+  }
+  if (route.method === "GET" && (route.body !== undefined || route.idempotency !== "none")) {
+    throw new TypeError(`${name}: a GET has neither a body nor an idempotency key`);
+  }
+  if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
+    throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
+  }
+  if (Object.keys(route.replies).length === 0) {
+    throw new TypeError(`${name}: declare at least one reply`);
+  }
+}

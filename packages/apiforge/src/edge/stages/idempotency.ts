@@ -1,0 +1,80 @@
+import { hash } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import { configure } from "safe-stable-stringify";
+
+import type { IdempotencyKey } from "../../durable/index.ts";
+import type { Principal } from "../auth/principal.ts";
+import { edgeError } from "../errors.ts";
+import type { Route } from "../route.ts";
+
+const headerNames = ["idempotency-key", "x-idempotency-key"] as const;
+const barePattern = /^[\x21-\x7e]{1,255}$/;
+// A String of RFC 9651 section 3.3.3.
+const quotedPattern = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
+const digestBytes = 16;
+
+// Equal content gives equal text, whatever the order of keys. Depth was limited when it was parsed.
+const canonicalJson = configure({ deterministic: true, circularValue: Error });
+
+/**
+ * The stage that reads the idempotency key of a writing request, with what it is scoped to and
+ * compared by. Undefined when the request has none and needs none.
+ * It throws `idempotency_key_required` and `invalid_idempotency_key`.
+ */
+export function idempotency(route: Route) {
+  return function readKey(
+    request: FastifyRequest,
+    principal: Principal | undefined,
+  ): IdempotencyKey | undefined {
+    if (route.idempotency === "none") return undefined;
+    const key = readHeader(request);
+    if (key === undefined) {
+      if (route.idempotency === "optional") return undefined;
+      throw edgeError(
+        "idempotency_key_required",
+        "Send an Idempotency-Key header; reuse it only to retry this same request",
+      );
+    }
+    const { method, path } = route;
+    return {
+      key,
+      digest: digest([principal?.tenant, principal?.subject, method, path, key]),
+      fingerprint: digest([method, path, request.params, request.query, request.body]),
+    };
+  };
+}
+
+/**
+ * The key of `Idempotency-Key` or its alias: draft-ietf-httpapi-idempotency-key-header-07 quotes
+ * it, most clients send it bare. 1-255 visible ASCII characters.
+ */
+function readHeader(request: FastifyRequest): string | undefined {
+  let key: string | undefined;
+  for (const name of headerNames) {
+    const header = request.headers[name];
+    if (header === undefined) continue;
+    // Node joins a header that was sent twice with ", ", which no key contains.
+    const parsed = typeof header === "string" ? parseKey(header) : undefined;
+    if (parsed === undefined || (key !== undefined && key !== parsed)) {
+      throw edgeError(
+        "invalid_idempotency_key",
+        "Send one idempotency key of 1 to 255 visible ASCII characters, bare or in double quotes",
+      );
+    }
+    key = parsed;
+  }
+  return key;
+}
+
+/** The key that a header's text stands for, or undefined when it is none. */
+function parseKey(header: string): string | undefined {
+  const bare = header.startsWith('"')
+    ? quotedPattern.exec(header)?.[1]?.replaceAll(/\\(["\\])/g, "$1")
+    : header;
+  return bare !== undefined && barePattern.test(bare) ? bare : undefined;
+}
+
+// JSON frames the parts: no two lists of parts have the same text.
+function digest(parts: readonly unknown[]): Uint8Array {
+  return hash("sha256", canonicalJson(parts) ?? "", "buffer").subarray(0, digestBytes);
+}

@@ -1,0 +1,92 @@
+import { validateHeaderName, validateHeaderValue } from "node:http";
+
+import type { Answer } from "../../durable/index.ts";
+import { compileSchema, type Schema } from "../../schema/index.ts";
+import { edgeError } from "../errors.ts";
+import { compileDeclaredFields } from "../fields/declared-fields.ts";
+import type { Reply, Route } from "../route.ts";
+
+const contentType = "application/json; charset=utf-8";
+const jsonHeaders = { "content-type": contentType } as const;
+const noHeaders = {} as const;
+
+// Set by the stages themselves; a handler's word would contradict the message or its record.
+const reservedHeaders = new Set([
+  "connection",
+  "content-length",
+  "content-type",
+  "idempotent-replayed",
+  "keep-alive",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "x-forge-seq",
+  "x-request-id",
+]);
+
+type WriteBody = (body: unknown) => string;
+
+/**
+ * The stage that turns a handler's reply into bytes: exactly the fields that the reply's schema
+ * declares. It runs inside the transaction, so that a reply that does not satisfy its schema
+ * (`reply_invalid`, answered as 500) takes the handler's effects back with it.
+ */
+export function shape(route: Route): (reply: Reply) => Answer {
+  const writers = new Map<number, WriteBody | null>();
+  for (const [status, schema] of Object.entries(route.replies)) {
+    writers.set(Number(status), schema === null ? null : bodyWriter(route, status, schema));
+  }
+  return function shapeReply(reply) {
+    const write = writers.get(reply.status);
+    if (write === undefined) {
+      throw edgeError(
+        "reply_invalid",
+        `${route.method} ${route.path} declares no reply of status ${reply.status}`,
+      );
+    }
+    const headers = write === null ? noHeaders : jsonHeaders;
+    return {
+      status: reply.status,
+      headers:
+        reply.headers === undefined
+          ? headers
+          : { ...headers, ...checkedHeaders(route, reply.headers) },
+      body: write === null ? "" : write(reply.body),
+    };
+  };
+}
+
+function bodyWriter(route: Route, status: string, schema: Schema): WriteBody {
+  const fields = compileDeclaredFields(compileSchema(schema).output);
+  return function writeBody(body) {
+    const mismatch = fields.findMismatch(body);
+    if (mismatch !== undefined) {
+      throw edgeError(
+        "reply_invalid",
+        `Reply ${status} of ${route.method} ${route.path} does not satisfy its schema: ${mismatch}`,
+      );
+    }
+    // A place that the schema leaves free may be undefined, which JSON cannot say.
+    return JSON.stringify(fields.project(body)) ?? "null";
+  };
+}
+
+function checkedHeaders(
+  route: Route,
+  headers: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const checked: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const lowerCase = name.toLowerCase();
+    if (reservedHeaders.has(lowerCase)) {
+      throw edgeError(
+        "reply_invalid",
+        `${route.method} ${route.path} must not set the header ${lowerCase}`,
+      );
+    }
+    validateHeaderName(lowerCase);
+    validateHeaderValue(lowerCase, value);
+    checked[lowerCase] = value;
+  }
+  return checked;
+}

@@ -1,0 +1,110 @@
+import type { FastifyRequest } from "fastify";
+
+import {
+  compileSchema,
+  type Schema,
+  type SchemaIssue,
+  type ValueSource,
+} from "../../schema/index.ts";
+import { edgeError } from "../errors.ts";
+import { compileDeclaredFields } from "../fields/declared-fields.ts";
+import type { Route } from "../route.ts";
+
+/** The parts of a request as its route declares them. */
+export interface ValidRequest {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly headers: unknown;
+  readonly body: unknown;
+}
+
+type PartName = keyof ValidRequest;
+type CheckPart = (value: unknown) => unknown;
+
+const maxIssues = 5;
+const maxIssueLength = 200;
+
+/**
+ * The stage that checks every declared part of a request and converts it.
+ * It throws `validation_failed` and `unknown_field`, both with the `param` at fault.
+ */
+export function validate(route: Route): (request: FastifyRequest) => ValidRequest {
+  const params =
+    route.params === undefined ? asGiven : checkPart("params", route.params, "text", false);
+  const query = route.query === undefined ? ignore : checkPart("query", route.query, "text", true);
+  const headers =
+    route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", false);
+  const body = route.body === undefined ? refuseBody : checkPart("body", route.body, "json", true);
+  return function validateRequest(request) {
+    return {
+      params: params(request.params),
+      query: query(request.query),
+      headers: headers(request.headers),
+      body: body(request.body),
+    };
+  };
+}
+
+function checkPart(
+  name: PartName,
+  schema: Schema,
+  source: ValueSource,
+  isStrict: boolean,
+): CheckPart {
+  const compiled = compileSchema(schema, source);
+  const fields = isStrict ? compileDeclaredFields(compiled.input) : undefined;
+  return function check(value) {
+    const undeclared = fields?.findUndeclared(value);
+    if (undeclared !== undefined) throw unknownField(`${name}.${undeclared}`);
+    const result = compiled.validate(value);
+    if (result.ok) return result.value;
+    if (value === undefined) {
+      throw edgeError("validation_failed", `${name} is required`, { param: name });
+    }
+    throw validationFailed(name, result.issues);
+  };
+}
+
+function asGiven(value: unknown): unknown {
+  return value;
+}
+
+function ignore(): undefined {
+  return undefined;
+}
+
+// Clients of actions without input commonly send {}.
+function refuseBody(body: unknown): undefined {
+  if (body === undefined) return undefined;
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw edgeError("validation_failed", "This route takes no body", { param: "body" });
+  }
+  const [field] = Object.keys(body);
+  if (field !== undefined) throw unknownField(`body.${field}`);
+  return undefined;
+}
+
+function unknownField(path: string): Error {
+  return edgeError("unknown_field", `${shorten(path)} is not a known field`, {
+    param: shorten(path),
+  });
+}
+
+function validationFailed(name: PartName, issues: readonly SchemaIssue[]): Error {
+  const described = issues
+    .slice(0, maxIssues)
+    .map((issue) => shorten(`${pathOf(name, issue)}: ${issue.message}`));
+  const more = issues.length > maxIssues ? `; and ${issues.length - maxIssues} more` : "";
+  const [first] = issues;
+  const param = first === undefined ? name : shorten(pathOf(name, first));
+  return edgeError("validation_failed", `${described.join("; ")}${more}`, { param });
+}
+
+function pathOf(name: PartName, issue: SchemaIssue): string {
+  return issue.path === "" ? name : `${name}.${issue.path}`;
+}
+
+// Paths repeat what the caller sent, at whatever length.
+function shorten(text: string): string {
+  return text.length <= maxIssueLength ? text : `${text.slice(0, maxIssueLength)}…`;
+}

@@ -1,0 +1,28 @@
+/** A cancellable timer handle. */
+export interface Timer {
+  cancel(): void;
+}
+
+/**
+ * The only source of time and delay. Everything that waits or stamps takes one, so that tests
+ * move time by hand.
+ */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Runs `callback` once after `delayMs`; a pending timer never keeps the process alive. */
+  after(delayMs: number, callback: () => void): Timer;
+}
+
+// setTimeout fires at once for delays above 2^31-1 ms; longer waits are re-armed by their owners.
+const longestDelayMs = 2_147_483_647;
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, callback) {
+    const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), longestDelayMs));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};

@@ -1,0 +1,10 @@
+export { compileSchema, type ValueSource } from "./compile.ts";
+export type {
+  CompiledSchema,
+  JsonSchema,
+  Schema,
+  SchemaInput,
+  SchemaIssue,
+  SchemaOutput,
+  SchemaResult,
+} from "./schema.ts";

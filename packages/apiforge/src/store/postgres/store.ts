@@ -1,0 +1,121 @@
+import type { Client } from "pg";
+
+import { systemClock, type Clock, type Log } from "../../kernel/index.ts";
+import type {
+  Committed,
+  EventStore,
+  IdempotencyStore,
+  JobStore,
+  SqlRunner,
+  Store,
+  StoreOptions,
+  StoreTransaction,
+  WorkerStore,
+} from "../contract.ts";
+import { storeError } from "../errors.ts";
+import { coreMigrations } from "../migrations/index.ts";
+import { command } from "./connection.ts";
+import { connectAlone, loadDriver } from "./driver.ts";
+import { EventLog } from "./events.ts";
+import { IdempotencyTable } from "./idempotency.ts";
+import { JobTable } from "./jobs.ts";
+import { migrate } from "./migrations.ts";
+import { ConnectionPool } from "./pool.ts";
+import { SnapshotReaders } from "./readers.ts";
+import { WorkerTable } from "./workers.ts";
+import { UnitWriter } from "./writer.ts";
+
+/** The oldest server whose SQL is used: 13, as `server_version_num` writes it. */
+const oldestServer = 130_000;
+// A transaction number is only given out by a server that takes writes.
+const writableCommand = command("select pg_current_xact_id()");
+
+/** Where and how a PostgreSQL store is opened. */
+export interface PostgresStoreOptions extends StoreOptions {
+  /** `postgres://user:password@host:port/database`, with the parameters that `pg` knows. */
+  readonly url: string;
+  /** Connections of this process; each carries one transaction at a time. Default 10. */
+  readonly poolSize?: number;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens a store on a PostgreSQL server, 13 or later, and creates or completes its tables.
+ * @throws {store_misconfigured} when `pg` is not installed, the login is refused, or the server is
+ * too old or set up to lose commits.
+ * @throws {store_unavailable} when the server cannot be reached.
+ * @throws {migration_changed} when an applied migration was edited.
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const { url, migrations, log, clock = systemClock } = options;
+  const driver = await loadDriver();
+  const client = await connectAlone(driver, url);
+  try {
+    await requireDurableServer(client, log);
+    await migrate(client, [...coreMigrations, ...migrations]);
+  } finally {
+    await client.end();
+  }
+  const pool = new ConnectionPool(driver, { ...options, clock }, () => events.forget());
+  const events: EventLog = new EventLog(pool, clock);
+  return new PostgresStore(pool, events, clock);
+}
+
+/** Reads the settings that the promises rest on, and refuses a server that breaks them. */
+async function requireDurableServer(client: Client, log: Log): Promise<void> {
+  const { rows } = await client.query<{ version: number; commit: string; fsync: string }>(
+    `select current_setting('server_version_num')::integer as version,
+       current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync`,
+  );
+  const [server] = rows;
+  if (server === undefined || server.version < oldestServer) {
+    throw storeError("store_misconfigured", "The store needs PostgreSQL 13 or later.");
+  }
+  if (server.commit === "off") {
+    throw storeError(
+      "store_misconfigured",
+      "synchronous_commit is off for this user or database: a crash would lose answered requests. Set it to on.",
+    );
+  }
+  if (server.fsync === "off") {
+    log.warn({}, "PostgreSQL runs with fsync off: a power cut loses answered requests");
+  }
+}
+
+class PostgresStore implements Store {
+  readonly dialect = "postgres";
+  readonly capabilities = { singleProcess: false, serialWrites: false };
+  readonly jobs: JobStore;
+  readonly workers: WorkerStore;
+  readonly events: EventStore;
+  readonly idempotency: IdempotencyStore;
+  readonly #pool: ConnectionPool;
+  readonly #writer: UnitWriter;
+  readonly #readers: SnapshotReaders;
+
+  constructor(pool: ConnectionPool, events: EventLog, clock: Clock) {
+    this.#pool = pool;
+    this.#writer = new UnitWriter(pool, events);
+    this.#readers = new SnapshotReaders(pool);
+    this.jobs = new JobTable(pool, clock);
+    this.workers = new WorkerTable(pool);
+    this.events = events;
+    this.idempotency = new IdempotencyTable(pool);
+  }
+
+  transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {
+    return this.#writer.run(label, work);
+  }
+
+  read<T>(label: string, work: (reader: SqlRunner) => Promise<T>): Promise<T> {
+    return this.#readers.read(label, work);
+  }
+
+  async check(): Promise<void> {
+    await this.#pool.run("health check", [writableCommand]);
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}

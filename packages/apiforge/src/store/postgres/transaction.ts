@@ -1,0 +1,219 @@
+import type {
+  ConsumerState,
+  IdempotencyRecord,
+  JobLease,
+  KeyClaim,
+  LogEvent,
+  NewEvent,
+  NewJob,
+  QueryResult,
+  Row,
+  SqlFragment,
+  SqlValue,
+  StoreTransaction,
+} from "../contract.ts";
+import { storeError } from "../errors.ts";
+import { command, fragmentCommand, type Command, type PostgresConnection } from "./connection.ts";
+import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
+import type { ExecutionResult } from "./exchange.ts";
+import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
+import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./jobs.ts";
+
+const beginText = "begin isolation level read committed";
+const lockConsumerText =
+  "select cursor from forge_consumers where name = $1 for update skip locked";
+const addConsumerText =
+  "insert into forge_consumers (name, cursor) values ($1, 0) on conflict (name) do nothing returning cursor";
+const findConsumerText = "select 1 from forge_consumers where name = $1";
+const saveConsumerText = "update forge_consumers set cursor = $2 where name = $1";
+
+/** One unit of work on a connection of its own; unusable after its end. */
+export class PostgresTransaction implements StoreTransaction {
+  readonly dialect = "postgres";
+  readonly #connection: PostgresConnection;
+  readonly #log: EventLog;
+  readonly #events: NewEvent[] = [];
+  readonly #jobs: NewJob[] = [];
+  readonly #cursors = new Map<string, number>();
+  #record: IdempotencyRecord | undefined;
+  #begun = false;
+  #failure: { readonly error: unknown } | undefined;
+  #open = true;
+
+  constructor(connection: PostgresConnection, log: EventLog) {
+    this.#connection = connection;
+    this.#log = log;
+  }
+
+  async query(fragment: SqlFragment): Promise<readonly Row[]> {
+    return (await this.#usersQuery(fragmentCommand(fragment))).rows;
+  }
+
+  queryText(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
+    return this.#usersQuery({ text, values });
+  }
+
+  async claimKey(digest: Uint8Array): Promise<KeyClaim> {
+    const [lock, found] = await this.#send([lockKey(digest), findAnswer(digest)]);
+    return toKeyClaim(digest, lock, found);
+  }
+
+  recordAnswer(record: IdempotencyRecord): void {
+    this.#requireOpen();
+    this.#record = record;
+  }
+
+  appendEvent(event: NewEvent): void {
+    this.#requireOpen();
+    this.#events.push(event);
+  }
+
+  insertJob(job: NewJob): void {
+    this.#requireOpen();
+    this.#jobs.push(job);
+  }
+
+  async insertUniqueJob(job: NewJob): Promise<{ id: string; inserted: boolean }> {
+    // The insert waits for another transaction that holds the key; the holder may end before it is read.
+    for (;;) {
+      const [inserted, holder] = await this.#send([insertUniqueJob(job), findHolder(job)]);
+      if (inserted?.changes === 1) return { id: job.id, inserted: true };
+      const live = holder?.rows[0];
+      if (live !== undefined) return { id: String(live["id"]), inserted: false };
+    }
+  }
+
+  async completeJob(lease: JobLease): Promise<boolean> {
+    const [result] = await this.#send([completeJob(lease)]);
+    return result?.changes === 1;
+  }
+
+  async lockConsumer(name: string): Promise<ConsumerState | undefined> {
+    const [locked] = await this.#send([command(lockConsumerText, name)]);
+    return toConsumerState(locked) ?? (await this.#addConsumer(name));
+  }
+
+  readEvents(after: number, limit: number): Promise<readonly LogEvent[]> {
+    return this.#log.readWith((commands) => this.#send(commands), after, limit);
+  }
+
+  async advanceConsumer(name: string, cursor: number): Promise<void> {
+    this.#requireOpen();
+    this.#cursors.set(name, cursor);
+  }
+
+  /** Writes what was put into the commit and commits, in one round trip; answers the log position to report. */
+  async commit(): Promise<number> {
+    this.end();
+    // A handler that caught the error of a statement cannot have what the statement undid.
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const cursors = [...this.#cursors].map(([name, cursor]) =>
+      command(saveConsumerText, name, cursor),
+    );
+    const position = this.#positionCommands();
+    const jobs = this.#jobs.length > 0 ? [insertJobs(this.#jobs)] : [];
+    const writes = [...cursors, ...jobs];
+    if (
+      !this.#begun &&
+      writes.length === 0 &&
+      this.#record === undefined &&
+      this.#events.length === 0
+    ) {
+      return lastSeq(await this.#connection.send(position));
+    }
+    const begin = this.#begun ? [] : [command(beginText)];
+    // The log's lock is held from the append to the commit, so that comes last.
+    return lastSeq(
+      await this.#connection.commit([...begin, ...writes, ...position, command("commit")]),
+    );
+  }
+
+  /** Undoes everything. What the connection still has open after a failure ends with it. */
+  async rollback(): Promise<void> {
+    this.end();
+    if (!this.#begun || this.#connection.lost) return;
+    try {
+      await this.#connection.send([command("rollback")]);
+    } catch {
+      this.#connection.destroy();
+    }
+  }
+
+  end(): void {
+    this.#open = false;
+  }
+
+  /** Appends and records; each of these answers the `seq` to report. */
+  #positionCommands(): readonly Command[] {
+    const appends = this.#events.length > 0 ? [appendEvents(this.#events)] : [];
+    if (this.#record !== undefined)
+      return [...appends, insertAnswer(this.#record, appends.length > 0)];
+    return appends.length > 0 ? appends : [headCommand];
+  }
+
+  async #addConsumer(name: string): Promise<ConsumerState | undefined> {
+    const [found] = await this.#send([command(findConsumerText, name)]);
+    if (found !== undefined && found.rows.length > 0) return undefined;
+    const [added] = await this.#send([command(addConsumerText, name)]);
+    return toConsumerState(added);
+  }
+
+  #usersQuery(text: Command): Promise<QueryResult> {
+    const result = this.#runUsersQuery(text);
+    // One that the handler does not wait for fails the commit; it must not end the process.
+    result.catch(() => undefined);
+    return result;
+  }
+
+  async #runUsersQuery(text: Command): Promise<QueryResult> {
+    const [result] = await this.#send([text]);
+    if (!this.#connection.inTransaction) {
+      throw this.#fail(
+        storeError(
+          "store_query_failed",
+          "A statement ended the transaction. APIForge begins and commits it; leave that to the handler's return.",
+        ),
+      );
+    }
+    return { rows: result?.rows ?? [], changes: result?.changes ?? 0 };
+  }
+
+  async #send(commands: readonly Command[]): Promise<readonly ExecutionResult[]> {
+    this.#requireOpen();
+    if (this.#failure !== undefined) throw afterFailure(this.#failure.error);
+    const begin = this.#begun ? [] : [command(beginText)];
+    this.#begun = true;
+    try {
+      const results = await this.#connection.send([...begin, ...commands]);
+      return results.slice(begin.length);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): unknown {
+    this.#failure ??= { error };
+    return error;
+  }
+
+  #requireOpen(): void {
+    if (this.#open) return;
+    throw storeError(
+      "transaction_closed",
+      "The transaction has ended. Await everything that uses it before the handler returns.",
+    );
+  }
+}
+
+function toConsumerState(result: ExecutionResult | undefined): ConsumerState | undefined {
+  const row = result?.rows[0];
+  return row === undefined ? undefined : { cursor: Number(row["cursor"]) };
+}
+
+function afterFailure(cause: unknown): Error {
+  return storeError(
+    "store_query_failed",
+    "An earlier statement of this transaction failed, and PostgreSQL accepts no other after it: throw to answer.",
+    { cause },
+  );
+}

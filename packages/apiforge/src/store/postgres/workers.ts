@@ -1,0 +1,49 @@
+import type { WorkerStore } from "../contract.ts";
+import { command } from "./connection.ts";
+import { recoverAssignments } from "./jobs.ts";
+import type { ConnectionPool } from "./pool.ts";
+
+const registerText = `insert into forge_workers (owner, heartbeat_at) values ($1, forge_now())
+   on conflict (owner) do update set heartbeat_at = excluded.heartbeat_at`;
+const heartbeatText = "update forge_workers set heartbeat_at = forge_now() where owner = $1";
+const unregisterText = `with gone as (delete from forge_workers where owner = $1)
+   update forge_jobs set ${recoverAssignments}
+   where state = 2 and lease_owner = $1`;
+// Owners that are not listed at all: one declared dead had a claim under way, and then died.
+const recoverText = `with gone as (
+     delete from forge_workers where heartbeat_at < (select forge_now()) - $1::bigint returning owner
+   ), dead as (
+     select owner from gone
+     union
+     select lease_owner from forge_jobs where state = 2
+       and not exists (select from forge_workers where owner = lease_owner)
+   )
+   update forge_jobs set ${recoverAssignments}
+   where state = 2 and lease_owner = any(array(select owner from dead))`;
+
+/** Which processes live, by the clock of the server. */
+export class WorkerTable implements WorkerStore {
+  readonly #pool: ConnectionPool;
+
+  constructor(pool: ConnectionPool) {
+    this.#pool = pool;
+  }
+
+  async register(owner: string): Promise<void> {
+    await this.#pool.run("register worker", [command(registerText, owner)]);
+  }
+
+  async heartbeat(owner: string): Promise<boolean> {
+    const [beat] = await this.#pool.run("heartbeat", [command(heartbeatText, owner)]);
+    return beat?.changes === 1;
+  }
+
+  async unregister(owner: string): Promise<void> {
+    await this.#pool.run("unregister worker", [command(unregisterText, owner)]);
+  }
+
+  async recoverExpired(expiryMs: number): Promise<number> {
+    const [recovered] = await this.#pool.run("recover jobs", [command(recoverText, expiryMs)]);
+    return recovered?.changes ?? 0;
+  }
+}

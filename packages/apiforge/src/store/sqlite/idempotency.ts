@@ -1,0 +1,70 @@
+import type { StatementSync } from "node:sqlite";
+
+import type { Clock } from "../../kernel/index.ts";
+import type { IdempotencyRecord, StoredAnswer } from "../contract.ts";
+import { storeError } from "../errors.ts";
+import type { SqliteConnection } from "./connection.ts";
+import { isUniqueViolation } from "./failures.ts";
+
+/** The answers that were committed under idempotency keys. */
+export class IdempotencyTable {
+  readonly #clock: Clock;
+  readonly #find: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #sweep: StatementSync;
+
+  constructor(connection: SqliteConnection, clock: Clock) {
+    this.#clock = clock;
+    this.#find = connection.prepare("select * from forge_idempotency where digest = ?");
+    this.#insert = connection.prepare(
+      `insert into forge_idempotency
+         (digest, fingerprint, idempotency_key, status, headers, body, seq, created_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    // Rows are appended, so the oldest are the first: no index on the time is needed.
+    this.#sweep = connection.prepare(
+      `delete from forge_idempotency where n in
+         (select n from (select n, created_at from forge_idempotency order by n limit ?) where created_at < ?)`,
+    );
+  }
+
+  find(digest: Uint8Array): StoredAnswer | undefined {
+    const row = this.#find.get(digest);
+    if (row === undefined) return undefined;
+    return {
+      digest,
+      fingerprint: row["fingerprint"] as Uint8Array,
+      key: String(row["idempotency_key"]),
+      status: Number(row["status"]),
+      headers: JSON.parse(String(row["headers"])),
+      body: String(row["body"]),
+      seq: Number(row["seq"]),
+      createdAt: Number(row["created_at"]),
+    };
+  }
+
+  /** @throws {idempotency_key_taken} when the key is answered already. */
+  insert(record: IdempotencyRecord, seq: number): void {
+    try {
+      this.#insert.run(
+        record.digest,
+        record.fingerprint,
+        record.key,
+        record.status,
+        JSON.stringify(record.headers),
+        record.body,
+        seq,
+        this.#clock.now(),
+      );
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw storeError("idempotency_key_taken", "Another request with this idempotency key was answered first.", {
+        cause: error,
+      });
+    }
+  }
+
+  sweep(olderThanMs: number, limit: number): number {
+    return Number(this.#sweep.run(limit, this.#clock.now() - olderThanMs).changes);
+  }
+}

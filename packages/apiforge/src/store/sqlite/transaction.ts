@@ -1,0 +1,160 @@
+import type { StatementSync } from "node:sqlite";
+
+import type {
+  ConsumerState,
+  IdempotencyRecord,
+  JobLease,
+  KeyClaim,
+  LogEvent,
+  NewEvent,
+  NewJob,
+  QueryResult,
+  Row,
+  SqlFragment,
+  SqlRunner,
+  SqlValue,
+  StoreTransaction,
+} from "../contract.ts";
+import { storeError } from "../errors.ts";
+import type { SqliteConnection } from "./connection.ts";
+import type { EventLog } from "./events.ts";
+import { readFailure, sqliteFailure } from "./failures.ts";
+import type { IdempotencyTable } from "./idempotency.ts";
+import type { JobTable } from "./jobs.ts";
+
+/** The tables that a transaction writes through. */
+export interface Tables {
+  readonly idempotency: IdempotencyTable;
+  readonly events: EventLog;
+  readonly jobs: JobTable;
+  readonly consumers: ConsumerTable;
+}
+
+/** Cursors of the log's named readers. */
+export class ConsumerTable {
+  readonly #find: StatementSync;
+  readonly #save: StatementSync;
+
+  constructor(connection: SqliteConnection) {
+    this.#find = connection.prepare("select cursor from forge_consumers where name = ?");
+    this.#save = connection.prepare(
+      "insert into forge_consumers (name, cursor) values (?, ?) on conflict (name) do update set cursor = excluded.cursor",
+    );
+  }
+
+  find(name: string): ConsumerState {
+    return { cursor: Number(this.#find.get(name)?.["cursor"] ?? 0) };
+  }
+
+  save(name: string, cursor: number): void {
+    this.#save.run(name, cursor);
+  }
+}
+
+/** One unit of work inside a group; unusable after its end. */
+export class SqliteTransaction implements StoreTransaction {
+  readonly dialect = "sqlite";
+  readonly #connection: SqliteConnection;
+  readonly #tables: Tables;
+  readonly #events: NewEvent[] = [];
+  readonly #jobs: NewJob[] = [];
+  #record: IdempotencyRecord | undefined;
+  #open = true;
+
+  constructor(connection: SqliteConnection, tables: Tables) {
+    this.#connection = connection;
+    this.#tables = tables;
+  }
+
+  async query(fragment: SqlFragment): Promise<readonly Row[]> {
+    return this.#run(() => this.#connection.query(fragment.texts.join("?"), fragment.values)).rows;
+  }
+
+  async queryText(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
+    return this.#run(() => this.#connection.query(text, values));
+  }
+
+  /** The queries of this transaction alone, refused when they would write. */
+  asReader(): SqlRunner {
+    const read = async (text: string, values: readonly SqlValue[]): Promise<QueryResult> =>
+      this.#run(() => this.#connection.queryOnly(text, values), readFailure);
+    return {
+      dialect: this.dialect,
+      query: async ({ texts, values }) => (await read(texts.join("?"), values)).rows,
+      queryText: read,
+    };
+  }
+
+  // Writers run one after another, so a key is either free or answered, never held by another.
+  async claimKey(digest: Uint8Array): Promise<KeyClaim> {
+    const answer = this.#run(() => this.#tables.idempotency.find(digest));
+    return answer === undefined ? { outcome: "free" } : { outcome: "recorded", answer };
+  }
+
+  recordAnswer(record: IdempotencyRecord): void {
+    this.#requireOpen();
+    this.#record = record;
+  }
+
+  appendEvent(event: NewEvent): void {
+    this.#requireOpen();
+    this.#events.push(event);
+  }
+
+  insertJob(job: NewJob): void {
+    this.#requireOpen();
+    this.#jobs.push(job);
+  }
+
+  async insertUniqueJob(job: NewJob): Promise<{ id: string; inserted: boolean }> {
+    return this.#run(() => this.#tables.jobs.insertUnique(job));
+  }
+
+  async completeJob(lease: JobLease): Promise<boolean> {
+    return this.#run(() => this.#tables.jobs.complete(lease));
+  }
+
+  async lockConsumer(name: string): Promise<ConsumerState> {
+    return this.#run(() => this.#tables.consumers.find(name));
+  }
+
+  async readEvents(after: number, limit: number): Promise<readonly LogEvent[]> {
+    return this.#run(() => this.#tables.events.read(after, limit));
+  }
+
+  async advanceConsumer(name: string, cursor: number): Promise<void> {
+    this.#run(() => this.#tables.consumers.save(name, cursor));
+  }
+
+  /** Writes what was put into the commit; answers the log position to report. */
+  flush(): number {
+    return this.#run(() => {
+      for (const job of this.#jobs) this.#tables.jobs.insert(job);
+      for (const event of this.#events) this.#tables.events.append(event);
+      const seq = this.#tables.events.head;
+      if (this.#record !== undefined) this.#tables.idempotency.insert(this.#record, seq);
+      return seq;
+    });
+  }
+
+  end(): void {
+    this.#open = false;
+  }
+
+  #run<T>(call: () => T, failure: (error: unknown) => unknown = sqliteFailure): T {
+    this.#requireOpen();
+    try {
+      return call();
+    } catch (error) {
+      throw failure(error);
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#open) return;
+    throw storeError(
+      "transaction_closed",
+      "The transaction has ended. Await everything that uses it before the handler returns.",
+    );
+  }
+}

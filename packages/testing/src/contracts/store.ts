@@ -1,0 +1,26 @@
+import { describe } from "vitest";
+import { consumersContract } from "./consumers.ts";
+import { eventsContract } from "./events.ts";
+import type { StoreFixture } from "./fixture.ts";
+import { idempotencyContract } from "./idempotency.ts";
+import { jobsContract } from "./jobs.ts";
+import { migrationsContract } from "./migrations.ts";
+import { shutdownContract } from "./shutdown.ts";
+import { transactionsContract } from "./transactions.ts";
+import { userSqlContract } from "./user-sql.ts";
+import { workersContract } from "./workers.ts";
+
+/** Registers the tests of everything that the store contract promises, topic by topic. */
+export function storeContract(fixture: StoreFixture): void {
+  describe(`store contract on ${fixture.name}`, () => {
+    describe("transactions", () => transactionsContract(fixture));
+    describe("user SQL", () => userSqlContract(fixture));
+    describe("idempotency", () => idempotencyContract(fixture));
+    describe("events", () => eventsContract(fixture));
+    describe("jobs", () => jobsContract(fixture));
+    describe("workers", () => workersContract(fixture));
+    describe("consumers", () => consumersContract(fixture));
+    describe("migrations", () => migrationsContract(fixture));
+    describe("shutdown", () => shutdownContract(fixture));
+  });
+}

@@ -1,0 +1,92 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { cleanEnvironment } from "./clean-environment.ts";
+import { directoryWith, executableName, pathDirectories } from "./executables.ts";
+import { freePort } from "./free-port.ts";
+import { SupervisedProcess } from "./supervisor/index.ts";
+import { unprivilegedUser } from "./unprivileged-user.ts";
+
+/** How {@link startRedis} starts the server. */
+export interface RedisOptions {
+  /**
+   * When the append-only file reaches the disk: before each answer, or once a second.
+   * https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
+   */
+  readonly appendfsync: "always" | "everysec";
+}
+
+/** A temporary Redis of this test process. */
+export interface RedisServer extends AsyncDisposable {
+  /** `redis://127.0.0.1:<port>`, without a password. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends the server and removes its files. A second call does nothing. */
+  stop(): Promise<void>;
+}
+
+const readyText = "Ready to accept connections";
+
+/**
+ * Starts a Redis of its own with an append-only file in a temporary directory, on a free loopback
+ * port. It dies with this process, also by SIGKILL. Where there is no `redis-server` and this
+ * process is root on Debian or Ubuntu, their package is installed first.
+ * @throws Error that says what to install, or with the server's log when it does not start.
+ */
+export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisServer> {
+  const command = findRedis() ?? installRedis();
+  const supervised = await SupervisedProcess.launch({
+    name: "apiforge-redis",
+    user: unprivilegedUser(),
+    stopSignal: "SIGKILL",
+  });
+  const port = await freePort();
+  try {
+    await supervised.start(
+      {
+        command,
+        args: Object.entries({
+          bind: "127.0.0.1",
+          port: String(port),
+          dir: supervised.directory,
+          appendonly: "yes",
+          appendfsync,
+          // No snapshots beside the append-only file.
+          save: "",
+        }).flatMap(([name, value]) => [`--${name}`, value]),
+        env: cleanEnvironment(),
+      },
+      readyText,
+    );
+  } catch (error) {
+    await supervised.close();
+    throw error;
+  }
+  const stop = (): Promise<void> => supervised.close();
+  return { url: `redis://127.0.0.1:${port}`, port, stop, [Symbol.asyncDispose]: stop };
+}
+
+function findRedis(): string | undefined {
+  const directory = directoryWith(["redis-server"], pathDirectories());
+  return directory === undefined ? undefined : join(directory, executableName("redis-server"));
+}
+
+function installRedis(): string {
+  const aptGet = directoryWith(["apt-get"], pathDirectories());
+  if (process.getuid?.() === 0 && aptGet !== undefined) {
+    apt(["update"]);
+    apt(["install", "-y", "--no-install-recommends", "redis-server"]);
+    const installed = findRedis();
+    if (installed !== undefined) return installed;
+  }
+  throw new Error(
+    "Redis is needed and `redis-server` is not on PATH. Install it: apt-get install redis-server, " +
+      "brew install redis, or your system's package.",
+  );
+}
+
+function apt(args: readonly string[]): void {
+  // RUNLEVEL=1 keeps Debian from starting the service that comes with the package.
+  const env = cleanEnvironment({ DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" });
+  const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
+  if (status !== 0) throw new Error(`apt-get ${args.join(" ")} failed: ${stderr}`);
+}

@@ -1,0 +1,2 @@
+export type { ChildCommand } from "./protocol.ts";
+export { SupervisedProcess } from "./supervised-process.ts";
