@@ -27,6 +27,8 @@ export interface Measurement {
 export interface TargetRun {
   readonly target: string;
   readonly connections: number;
+  /** Whether the server ran the jobs beside the requests. */
+  readonly workers: boolean;
   readonly warmUp: LoadResult;
   readonly load: LoadResult;
   /** Of the server process, during the load; memory at its end. */
@@ -35,6 +37,7 @@ export interface TargetRun {
   /** Of databases and caches beside it. */
   readonly servicesCpuMs: number;
   readonly servicesResidentBytes: number;
+  /** Counted after the stop that follows the load at once: jobs that are not completed are backlog. */
   readonly effects: EffectCounts;
   /** How many answered requests lack a row of some kind; anything but 0 is a broken promise. */
   readonly missingEffects: number;
@@ -50,7 +53,7 @@ export async function measureTarget(target: Target, options: Measurement): Promi
   }
 }
 
-const noEffects: EffectCounts = { projects: 0, events: 0, jobs: 0, keys: 0 };
+const noEffects: EffectCounts = { projects: 0, events: 0, jobs: 0, completedJobs: 0, keys: 0 };
 
 /** As {@link measureTarget} on a store that exists; `present` is what it holds already. */
 export async function measureOnStore(
@@ -70,6 +73,7 @@ export async function measureOnStore(
   return {
     target,
     connections: options.connections,
+    workers: options.server.workers,
     warmUp,
     load: result,
     serverCpuMs: after.server.cpuMs - before.server.cpuMs,

@@ -2,7 +2,10 @@ import { failures } from "../measure/load.ts";
 import { median } from "../measure/statistics.ts";
 import { markdownTable, milliseconds, perSecond } from "../measure/table.ts";
 import type { TargetRun } from "./measure-target.ts";
-import { peerName } from "./targets/index.ts";
+import { peerName, peerNames } from "./targets/index.ts";
+import type { Target } from "./targets/target.ts";
+
+type Describable = Pick<Target, "name" | "description">;
 
 /** A number that is compared, and which direction is good. */
 interface Metric {
@@ -42,12 +45,25 @@ const metrics: readonly Metric[] = [
   },
 ];
 
+const jobsCompleted = (run: TargetRun) => run.effects.completedJobs;
+const jobsAccepted = (run: TargetRun) => run.effects.jobs;
+
+/** Only where workers ran: a queue that is not drained is not sustained. */
+const backlog: Metric = {
+  name: "backlog",
+  better: "lower",
+  of: (run) => jobsAccepted(run) - jobsCompleted(run),
+  show: (value) => value.toLocaleString("en-US"),
+};
+
 /** Medians over the rounds with their ratio to the peer, one row for each load and target. */
 export function summaryTable(runs: readonly TargetRun[]): string {
   const head = [
     "connections, target",
     ...metrics.map((metric) => metric.name),
     "min..max req/s",
+    "jobs completed",
+    "backlog",
     "failed",
     "missing",
   ];
@@ -61,33 +77,45 @@ export function summaryTable(runs: readonly TargetRun[]): string {
   );
 }
 
-/** One line that names every metric in which one of ours is worse than the peer. */
-export function lossLine(runs: readonly TargetRun[]): string {
+/** What each of `targets` is, as a list below the table. */
+export function legend(targets: readonly Describable[]): string {
+  return targets.map(({ name, description }) => `- \`${name}\`: ${description}`).join("\n");
+}
+
+/** One line for each measured form of the peer, with every metric in which one of ours is worse. */
+export function lossLines(runs: readonly TargetRun[]): string {
   const measured = new Set(runs.map((run) => run.target));
-  const ours = [...measured].filter((target) => !target.startsWith(peerName));
-  if (!measured.has(peerName) || ours.length === 0) {
-    return "Where we lose: unknown, this run did not measure both ours and the peer.";
+  const peers = peerNames.filter((name) => measured.has(name));
+  const ours = [...measured].filter((name) => !peerNames.includes(name));
+  if (peers.length === 0 || ours.length === 0) {
+    return "Where we lose: unknown, this run did not measure both ours and a peer.";
   }
+  return peers.map((peer) => lossLine(runs, ours, peer)).join("\n");
+}
+
+function lossLine(runs: readonly TargetRun[], ours: readonly string[], peer: string): string {
   const losses = [...byLoad(runs)].flatMap(([connections, ofLoad]) =>
-    [...byTarget(ofLoad)]
-      .filter(([target]) => ours.includes(target))
-      .flatMap(([target, rounds]) => lossesOf(connections, target, rounds, ofLoad)),
+    ours.flatMap((target) => lossesOf(connections, target, ofLoad, peer)),
   );
-  return losses.length === 0
-    ? "Where we lose: nowhere in this run."
-    : `Where we lose: ${losses.join("; ")}.`;
+  const summary = losses.length === 0 ? "nowhere in this run" : losses.join("; ");
+  return `Where we lose to ${peer}: ${summary}.`;
 }
 
 function lossesOf(
   connections: number,
   target: string,
-  rounds: readonly TargetRun[],
   ofLoad: readonly TargetRun[],
+  peer: string,
 ): string[] {
-  const peer = peerRounds(ofLoad, target);
-  if (peer === undefined) return [];
-  return metrics
-    .map((metric) => ({ metric, ours: medianOf(metric, rounds), theirs: medianOf(metric, peer) }))
+  const ourRounds = ofLoad.filter((run) => run.target === target);
+  const peerRuns = ofLoad.filter((run) => run.target === peer);
+  const compared = ourRounds.some((run) => run.workers) ? [...metrics, backlog] : metrics;
+  return compared
+    .map((metric) => ({
+      metric,
+      ours: medianOf(metric, ourRounds),
+      theirs: medianOf(metric, peerRuns),
+    }))
     .filter(({ metric, ours, theirs }) =>
       metric.better === "higher" ? ours < theirs : ours > theirs,
     )
@@ -107,9 +135,18 @@ function summaryRow(
     name,
     ...metrics.map((metric) => metricCell(metric, rounds, peer)),
     `${perSecond(Math.min(...speeds))}..${perSecond(Math.max(...speeds))}`,
+    ...jobCells(rounds),
     String(rounds.reduce((sum, run) => sum + failures(run.load), 0)),
     String(rounds.reduce((sum, run) => sum + run.missingEffects, 0)),
   ];
+}
+
+/** Jobs completed of those accepted, warm-up included, and what was left when the load ended. */
+function jobCells(rounds: readonly TargetRun[]): [completed: string, left: string] {
+  if (!rounds.some((run) => run.workers)) return ["off", "off"];
+  const completed = median(rounds.map(jobsCompleted)).toLocaleString("en-US");
+  const accepted = median(rounds.map(jobsAccepted)).toLocaleString("en-US");
+  return [`${completed} of ${accepted}`, backlog.show(medianOf(backlog, rounds))];
 }
 
 function metricCell(

@@ -1,25 +1,11 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { describeMachine } from "../measure/machine.ts";
-import { postOnce } from "../measure/post-once.ts";
 import { writeResult } from "../measure/results.ts";
-import { median } from "../measure/statistics.ts";
-import { markdownTable } from "../measure/table.ts";
 import { describeVersions } from "../measure/versions.ts";
-import { projectBody } from "../post/measure-target.ts";
+import { postgresSettings } from "../post/postgres.ts";
 import { serviceVersions } from "../post/service-versions.ts";
 import { chooseTargets } from "../post/targets/index.ts";
-import type { Target, TargetStore } from "../post/targets/target.ts";
-
-/** One start of a server on an empty store and one on the store that it left. */
-interface StartupRun {
-  readonly target: string;
-  /** Milliseconds from spawn to the end of the first 201. */
-  readonly firstStartMs: number;
-  readonly restartMs: number;
-  /** Resident memory of the server after it was idle. */
-  readonly idleResidentBytes: number;
-}
+import { measureStartup, startupTable, type StartupRun } from "./measure-startup.ts";
 
 const { values: settings } = parseArgs({
   options: {
@@ -32,52 +18,15 @@ const { values: settings } = parseArgs({
 const chosen = chooseTargets(settings.targets);
 const runs: StartupRun[] = [];
 for (let round = 1; round <= Number(settings.rounds); round++) {
-  for (const target of chosen) runs.push(await measureStartup(target));
+  for (const target of chosen) {
+    runs.push(await measureStartup(target, Number(settings["idle-seconds"])));
+  }
 }
 const file = writeResult("startup", {
   settings,
+  postgresSettings,
   machine: describeMachine(),
   versions: { ...describeVersions(["fastify", "pg"]), ...serviceVersions() },
   runs,
 });
-console.log(`${table(runs)}\n\nRaw results: ${file}`);
-
-async function measureStartup(target: Target): Promise<StartupRun> {
-  const store = await target.createStore();
-  try {
-    const first = await startAndStop(store, 0);
-    const second = await startAndStop(store, Number(settings["idle-seconds"]));
-    return {
-      target: target.name,
-      firstStartMs: first.firstAnswerMs,
-      restartMs: second.firstAnswerMs,
-      idleResidentBytes: second.residentBytes,
-    };
-  } finally {
-    await store.dispose();
-  }
-}
-
-async function startAndStop(store: TargetStore, idleSeconds: number) {
-  const server = await store.startServer({ workers: true, postgresConnections: 20 });
-  const status = await postOnce(`${server.origin}${server.path}`, server.token, projectBody);
-  const firstAnswerMs = performance.now() - server.process.spawnedAt;
-  if (status !== 201) throw new Error(`The first request was answered ${status}.`);
-  await delay(idleSeconds * 1_000);
-  const { residentBytes } = server.process.usage();
-  await server.process.stop();
-  return { firstAnswerMs, residentBytes };
-}
-
-function table(all: readonly StartupRun[]): string {
-  const groups = Map.groupBy(all, (run) => run.target);
-  return markdownTable(
-    ["target", "first start ms", "restart ms", "idle MB"],
-    [...groups].map(([name, rounds]) => [
-      name,
-      median(rounds.map((run) => run.firstStartMs)).toFixed(0),
-      median(rounds.map((run) => run.restartMs)).toFixed(0),
-      (median(rounds.map((run) => run.idleResidentBytes)) / 1e6).toFixed(0),
-    ]),
-  );
-}
+console.log(`${startupTable(runs)}\n\nRaw results: ${file}`);

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { copyStatement, storeCopies, type RowCopies } from "./row-copies.ts";
 
-const copiesPerCommit = 100_000;
+const copiesPerCommit = 1_000_000;
 
 /** Copies the store's one request `rows` times. No server may be running on the database. */
 export async function fillPostgres(url: string, rows: number): Promise<void> {

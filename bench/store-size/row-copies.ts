@@ -14,16 +14,18 @@ export interface CopyDialect {
   readonly randomDigest: string;
 }
 
-const weekMs = 604_800_000;
+/** A queue that no worker serves: its jobs are ready and wait for as long as the store exists. */
+const unservedQueue = "unserved";
 
 /**
- * The copies that fill a store: one project, event, job and idempotency record each. Half of the
- * jobs are completed, a quarter is ready and a quarter is due in a week.
+ * The copies that fill a store: one project, event, job and idempotency record each. Digests are
+ * random, as hashes are. Of the jobs, those with an odd number are completed and the others wait in
+ * {@link unservedQueue}.
  */
 export function storeCopies(dialect: CopyDialect): RowCopies[] {
   const id = (prefix: string) => `'${prefix}_' || ${dialect.paddedNumber}`;
   return [
-    { table: "projects", numbered: ["n", "seq"], changed: { id: id("proj") } },
+    { table: "projects", numbered: [], changed: { id: id("proj") } },
     { table: "forge_events", numbered: ["seq"], changed: { id: id("evt") } },
     {
       table: "forge_idempotency",
@@ -35,9 +37,10 @@ export function storeCopies(dialect: CopyDialect): RowCopies[] {
       numbered: ["n"],
       changed: {
         id: id("job"),
-        state: "case i % 4 when 0 then 1 when 1 then 0 else 3 end",
-        run_at: `created_at + case i % 4 when 1 then ${weekMs} else 0 end`,
-        finished_at: "case when i % 4 >= 2 then created_at end",
+        queue: `case i % 2 when 1 then queue else '${unservedQueue}' end`,
+        state: "case i % 2 when 1 then 3 else 1 end",
+        attempt: "i % 2",
+        finished_at: "case i % 2 when 1 then created_at end",
       },
     },
   ];

@@ -12,6 +12,7 @@ import {
   type Measurement,
   type TargetRun,
 } from "../post/measure-target.ts";
+import { postgresSettings } from "../post/postgres.ts";
 import { serviceVersions } from "../post/service-versions.ts";
 import {
   apiforgePostgres,
@@ -20,12 +21,22 @@ import {
   type ApiforgeTarget,
 } from "../post/targets/apiforge.ts";
 import type { ServerOptions } from "../post/targets/target.ts";
+import { databaseBytes } from "./database-bytes.ts";
 import { fillPostgres } from "./fill-postgres.ts";
 import { fillSqlite } from "./fill-sqlite.ts";
 
 /** One measurement of one target on an empty or a filled store. */
 interface StoreSizeRun extends TargetRun {
   readonly store: "empty" | "filled";
+}
+
+/** How a store was filled. */
+interface Fill {
+  readonly target: string;
+  readonly rows: number;
+  readonly milliseconds: number;
+  /** Of the database with its indexes, before the first load. */
+  readonly bytes: number;
 }
 
 const { values: settings } = parseArgs({
@@ -46,6 +57,7 @@ const measurement: Measurement = {
   server,
 };
 
+const fills: Fill[] = [];
 const runs: StoreSizeRun[] = [];
 for (const target of [apiforgeSqlite, apiforgePostgres]) {
   if (settings.targets.split(",").includes(target.name)) runs.push(...(await measureSizes(target)));
@@ -54,8 +66,10 @@ if (runs.length === 0)
   throw new Error("--targets names neither apiforge-sqlite nor apiforge-postgres.");
 const file = writeResult("store-size", {
   settings,
+  postgresSettings,
   machine: describeMachine(),
   versions: { ...describeVersions(["fastify", "pg"]), ...serviceVersions() },
+  fills,
   runs,
 });
 console.log(`${table(runs)}\n\nRaw results: ${file}`);
@@ -65,9 +79,7 @@ async function measureSizes(target: ApiforgeTarget): Promise<StoreSizeRun[]> {
   const measured: StoreSizeRun[] = [];
   try {
     await writeOriginal(filled);
-    const startedAt = performance.now();
-    await fill(filled);
-    console.error(`${target.name}: filled in ${Math.round(performance.now() - startedAt)} ms`);
+    fills.push(await fill(target.name, filled));
     let present = await filled.countEffects();
     for (let round = 1; round <= Number(settings.rounds); round++) {
       measured.push({ store: "empty", ...(await measureTarget(target, measurement)) });
@@ -89,10 +101,15 @@ async function writeOriginal(store: ApiforgeStore): Promise<void> {
   if (status !== 201) throw new Error(`The request to be copied was answered ${status}.`);
 }
 
-async function fill({ database }: ApiforgeStore): Promise<void> {
+async function fill(target: string, { database }: ApiforgeStore): Promise<Fill> {
   const rows = Number(settings.rows);
+  const startedAt = performance.now();
   if (database.dialect === "sqlite") fillSqlite(database.directory, rows);
   else await fillPostgres(database.url, rows);
+  const elapsedMs = Math.round(performance.now() - startedAt);
+  const bytes = await databaseBytes(database);
+  console.error(`${target}: ${rows} rows of each kind, ${bytes} bytes, in ${elapsedMs} ms`);
+  return { target, rows, milliseconds: elapsedMs, bytes };
 }
 
 function table(all: readonly StoreSizeRun[]): string {

@@ -1,22 +1,24 @@
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
-import type { Project } from "./database.ts";
+import type { Project } from "./project-store.ts";
 
 /** The queue's name; Redis keys of it start with `bull:slack-alert:`. */
-const queueName = "slack-alert";
-const workerConcurrency = 10;
+export const alertQueue = "slack-alert";
 
 /** The Slack alerts of new projects, run by BullMQ. */
 export interface Alerts {
   /** Resolves once Redis has the job. */
-  add(project: Project): Promise<void>;
+  add(project: Project, actor: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens the queue and, with `workers`, a worker in this process whose handler does nothing. */
-export function openAlerts(redisUrl: string, workers: boolean): Alerts {
+/**
+ * Opens the queue and a worker in this process that runs `concurrency` jobs at once, none when it
+ * is 0. Its handler does nothing.
+ */
+export function openAlerts(redisUrl: string, concurrency: number): Alerts {
   const queueConnection = new Redis(redisUrl, { enableAutoPipelining: true });
-  const queue = new Queue(queueName, {
+  const queue = new Queue(alertQueue, {
     connection: queueConnection,
     defaultJobOptions: {
       attempts: 3,
@@ -25,24 +27,26 @@ export function openAlerts(redisUrl: string, workers: boolean): Alerts {
       removeOnFail: { age: 86_400 },
     },
   });
-  const workerConnection = workers
-    ? new Redis(redisUrl, { maxRetriesPerRequest: null })
-    : undefined;
-  const worker =
-    workerConnection &&
-    new Worker(queueName, async () => undefined, {
-      connection: workerConnection,
-      concurrency: workerConcurrency,
-    });
+  const worker = concurrency === 0 ? undefined : startWorker(redisUrl, concurrency);
   return {
-    async add(project) {
-      await queue.add(queueName, { projectId: project.id, status: project.status });
+    async add({ id, name, status }, actor) {
+      await queue.add("project.created", { actor, project: { id, name, status } });
     },
     async close() {
       await worker?.close();
       await queue.close();
-      workerConnection?.disconnect();
       queueConnection.disconnect();
+    },
+  };
+}
+
+function startWorker(redisUrl: string, concurrency: number) {
+  const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
+  const worker = new Worker(alertQueue, async () => undefined, { connection, concurrency });
+  return {
+    async close() {
+      await worker.close();
+      connection.disconnect();
     },
   };
 }

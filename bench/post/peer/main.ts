@@ -2,10 +2,12 @@ import { fastifyJwt } from "@fastify/jwt";
 import Fastify from "fastify";
 import { Redis } from "ioredis";
 import { openAlerts } from "./alerts.ts";
-import { openProjectStore } from "./database.ts";
 import { answerProblems } from "./problem.ts";
+import { openPool, type ProjectStore } from "./project-store.ts";
 import { addProjectRoutes } from "./projects.ts";
 import { readSettings } from "./settings.ts";
+import { openSingleStatementStore } from "./single-statement-store.ts";
+import { openTransactionStore } from "./transaction-store.ts";
 
 /*
  * The peer: what a competent team builds today from Fastify, PostgreSQL, Redis and BullMQ for the
@@ -22,9 +24,9 @@ declare module "@fastify/jwt" {
 const verifiedTokens = 10_000;
 
 const settings = readSettings(process.env);
-const projects = await openProjectStore(settings.databaseUrl, settings.postgresConnections);
+const projects = await openProjectStore();
 const redis = new Redis(settings.redisUrl, { enableAutoPipelining: true });
-const alerts = openAlerts(settings.redisUrl, settings.workers);
+const alerts = openAlerts(settings.redisUrl, settings.jobConcurrency);
 
 const app = Fastify({ logger: { level: "warn" } });
 answerProblems(app);
@@ -38,6 +40,13 @@ const address = await app.listen({ port: settings.port, host: "127.0.0.1" });
 console.log(`Peer ready on ${address}`);
 
 process.once("SIGTERM", () => void stop());
+
+async function openProjectStore(): Promise<ProjectStore> {
+  const pool = await openPool(settings.databaseUrl, settings.postgresConnections);
+  return settings.store === "transaction"
+    ? openTransactionStore(pool)
+    : openSingleStatementStore(pool);
+}
 
 async function stop(): Promise<void> {
   await app.close();

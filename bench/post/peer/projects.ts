@@ -2,7 +2,7 @@ import { randomUUIDv7 } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Redis } from "ioredis";
 import type { Alerts } from "./alerts.ts";
-import type { Project, ProjectStore } from "./database.ts";
+import type { Project, ProjectStore } from "./project-store.ts";
 import { claimKey, type HeldKey } from "./idempotency.ts";
 import { Problem } from "./problem.ts";
 
@@ -96,7 +96,7 @@ async function writeProject(
   };
   try {
     await services.projects.insert(tenant, project, request.id);
-    await services.alerts.add(project);
+    await services.alerts.add(project, sub);
     const body = reply.code(201).serialize({ success: true, data: project });
     if (typeof body !== "string") throw new TypeError("A JSON schema serializes to text.");
     await held.record(201, body);

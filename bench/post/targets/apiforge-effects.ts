@@ -11,12 +11,14 @@ const sqliteCounts = `
 select (select count(*) from projects) as projects,
        (select count(*) from forge_events where type = 'project.created') as events,
        (select count(*) from forge_jobs where type = 'slack-alert') as jobs,
+       (select count(*) from forge_jobs where type = 'slack-alert' and state = 3) as "completedJobs",
        (select count(*) from forge_idempotency where status = 201) as keys`;
 
 const postgresCounts = `
 select (select count(*) from projects)::int as projects,
        (select count(*) from forge_events where type = 'project.created')::int as events,
        (select count(*) from forge_jobs where type = 'slack-alert')::int as jobs,
+       (select count(*) from forge_jobs where type = 'slack-alert' and state = 3)::int as "completedJobs",
        (select count(*) from forge_idempotency where status = 201)::int as keys`;
 
 /** Counts what the embedded store in `directory` holds; no server may be running on it. */
@@ -28,6 +30,7 @@ export function countSqliteEffects(directory: string): EffectCounts {
       projects: Number(row?.projects),
       events: Number(row?.events),
       jobs: Number(row?.jobs),
+      completedJobs: Number(row?.completedJobs),
       keys: Number(row?.keys),
     };
   } finally {

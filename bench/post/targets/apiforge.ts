@@ -7,10 +7,16 @@ import { promisify } from "node:util";
 import { freePort, startServer } from "../../measure/server-process.ts";
 import { startBenchPostgres } from "../postgres.ts";
 import { countPostgresEffects, countSqliteEffects } from "./apiforge-effects.ts";
-import type { ServerOptions, Target, TargetServer, TargetStore } from "./target.ts";
+import {
+  jobConcurrency,
+  type ServerOptions,
+  type Target,
+  type TargetServer,
+  type TargetStore,
+} from "./target.ts";
 
 const execute = promisify(execFile);
-const entry = fileURLToPath(new URL("../../../examples/server/src/main.ts", import.meta.url));
+const entry = fileURLToPath(new URL("../ours/main.ts", import.meta.url));
 const tokenCommand = fileURLToPath(
   new URL("../../../packages/apiforge/src/cli/token.ts", import.meta.url),
 );
@@ -33,6 +39,8 @@ export interface ApiforgeTarget extends Target {
 /** Ours on SQLite: one process, one directory. */
 export const apiforgeSqlite: ApiforgeTarget = {
   name: "apiforge-sqlite",
+  description:
+    "APIForge on SQLite: project, event, job and idempotency record in one commit; one process, no service beside it.",
   durability: "SQLite WAL, one fdatasync per group of commits before their answers",
   async createStore() {
     const directory = createDirectory();
@@ -49,6 +57,8 @@ export const apiforgeSqlite: ApiforgeTarget = {
 /** Ours on PostgreSQL: everything in one database, no Redis. */
 export const apiforgePostgres: ApiforgeTarget = {
   name: "apiforge-postgres",
+  description:
+    "APIForge on PostgreSQL: project, event, job and idempotency record in one transaction; no Redis.",
   durability: "PostgreSQL fsync=on, synchronous_commit=on",
   async createStore() {
     const directory = createDirectory();
@@ -83,7 +93,7 @@ async function startApiforge(
     APIFORGE_DATA_DIR: directory,
     APIFORGE_DATABASE_POOL: String(options.postgresConnections),
     APIFORGE_LOG_LEVEL: "warn",
-    ...(options.workers ? {} : { APIFORGE_JOB_CONCURRENCY: "0" }),
+    APIFORGE_JOB_CONCURRENCY: String(options.workers ? jobConcurrency : 0),
   };
   const token = await issueToken(environment);
   const server = await startServer({ entry, readyText: "APIForge ready on", environment });

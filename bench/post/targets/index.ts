@@ -2,14 +2,17 @@ import { apiforgePostgres, apiforgeSqlite } from "./apiforge.ts";
 import { peerTarget } from "./peer.ts";
 import type { Target } from "./target.ts";
 
-/** The target that the others are compared with. */
+/** The target that the table compares the others with. */
 export const peerName = "peer";
+/** The forms of the peer, of which `peer` is what its parts' documentation teaches. */
+export const peerNames: readonly string[] = [peerName, "peer-tuned", "peer-redis-always"];
 
 /** Every target, by the name that `--targets` takes. */
 export const targets: ReadonlyMap<string, Target> = new Map(
   [
-    peerTarget(peerName, "everysec"),
-    peerTarget("peer-redis-always", "always"),
+    peerTarget({ name: peerName, store: "transaction", appendfsync: "everysec" }),
+    peerTarget({ name: "peer-tuned", store: "single-statement", appendfsync: "everysec" }),
+    peerTarget({ name: "peer-redis-always", store: "transaction", appendfsync: "always" }),
     apiforgeSqlite,
     apiforgePostgres,
   ].map((target) => [target.name, target]),

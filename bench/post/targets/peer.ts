@@ -1,31 +1,66 @@
 import { startRedis } from "@apiforge/testing";
 import { createHmac, randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { freePort, startServer } from "../../measure/server-process.ts";
+import { alertQueue } from "../peer/alerts.ts";
+import type { StoreKind } from "../peer/settings.ts";
 import { startBenchPostgres } from "../postgres.ts";
-import type { EffectCounts, ServerOptions, Target, TargetServer, TargetStore } from "./target.ts";
+import {
+  jobConcurrency,
+  type EffectCounts,
+  type ServerOptions,
+  type Target,
+  type TargetServer,
+  type TargetStore,
+} from "./target.ts";
 
 const entry = fileURLToPath(new URL("../peer/main.ts", import.meta.url));
 const tokenSeconds = 43_200;
 const scanCount = 5_000;
+/** Every state of a job of BullMQ but `completed`. */
+const unfinishedStates = [
+  "wait",
+  "prioritized",
+  "waiting-children",
+  "active",
+  "delayed",
+  "failed",
+] as const;
 
-/** Fastify + PostgreSQL + Redis + BullMQ; `appendfsync` says when Redis syncs its log. */
-export function peerTarget(name: string, appendfsync: "everysec" | "always"): Target {
+/** Which of the peer's forms is measured. */
+export interface PeerForm {
+  readonly name: string;
+  readonly store: StoreKind;
+  /** When Redis syncs its log. */
+  readonly appendfsync: "everysec" | "always";
+}
+
+const writes: Readonly<Record<StoreKind, string>> = {
+  transaction: "a client per request with BEGIN, INSERT project, INSERT event, COMMIT",
+  "single-statement": "project and event in one statement on the pool",
+};
+
+/** Fastify + PostgreSQL + Redis + BullMQ in the form `form`. */
+export function peerTarget(form: PeerForm): Target {
+  const { name, store, appendfsync } = form;
   return {
     name,
+    description: `Fastify, pg (${writes[store]}), idempotency keys in Redis (SET NX, then the stored answer), BullMQ's queue.add; Redis appendfsync ${appendfsync}.`,
     durability: `PostgreSQL fsync=on, synchronous_commit=on; Redis appendfsync=${appendfsync}`,
-    createStore: () => createPeerStore(appendfsync),
+    createStore: () => createPeerStore(form),
   };
 }
 
-async function createPeerStore(appendfsync: "everysec" | "always"): Promise<TargetStore> {
+async function createPeerStore({ store, appendfsync }: PeerForm): Promise<TargetStore> {
   const postgres = await startBenchPostgres();
   const redis = await startRedis({ appendfsync });
   const redisPid = await readRedisPid(redis.url);
+  const urls = { DATABASE_URL: postgres.url, REDIS_URL: redis.url };
   return {
-    startServer: (options) => startPeer(postgres.url, redis.url, options),
+    startServer: (options) => startPeer({ ...urls, STORE: store }, options),
     servicePids: () => [postgres.pid() ?? 0, redisPid],
     countEffects: () => countEffects(postgres.url, redis.url),
     async dispose() {
@@ -36,8 +71,7 @@ async function createPeerStore(appendfsync: "everysec" | "always"): Promise<Targ
 }
 
 async function startPeer(
-  databaseUrl: string,
-  redisUrl: string,
+  variables: Readonly<Record<string, string>>,
   options: ServerOptions,
 ): Promise<TargetServer> {
   const port = await freePort();
@@ -46,12 +80,11 @@ async function startPeer(
     entry,
     readyText: "Peer ready on",
     environment: {
+      ...variables,
       PORT: String(port),
-      DATABASE_URL: databaseUrl,
-      REDIS_URL: redisUrl,
       JWT_SECRET: secret,
       PG_POOL: String(options.postgresConnections),
-      WORKERS: options.workers ? "on" : "off",
+      JOB_CONCURRENCY: String(options.workers ? jobConcurrency : 0),
     },
   });
   return {
@@ -92,14 +125,23 @@ async function countEffects(databaseUrl: string, redisUrl: string): Promise<Effe
     return {
       projects: rows[0]?.projects ?? 0,
       events: rows[0]?.events ?? 0,
-      // BullMQ numbers its jobs from this counter; finished ones leave the queue, not the count.
-      jobs: Number(await redis.get("bull:slack-alert:id")),
+      ...(await countJobs(redis)),
       keys: await countRecordedKeys(redis),
     };
   } finally {
     await client.end();
     redis.disconnect();
   }
+}
+
+/** BullMQ numbers its jobs from a counter; completed ones leave the queue, not the count. */
+async function countJobs(redis: Redis) {
+  const jobs = Number(await redis.get(`bull:${alertQueue}:id`));
+  const queue = new Queue(alertQueue, { connection: redis });
+  const counts = await queue.getJobCounts(...unfinishedStates);
+  await queue.close();
+  const unfinished = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return { jobs, completedJobs: jobs - unfinished };
 }
 
 async function countRecordedKeys(redis: Redis): Promise<number> {

@@ -7,6 +7,8 @@ export interface EffectCounts {
   readonly events: number;
   /** Jobs `slack-alert` that were ever accepted. */
   readonly jobs: number;
+  /** Of `jobs`, those that were run to their end. */
+  readonly completedJobs: number;
   /** Idempotency keys with a recorded answer. */
   readonly keys: number;
 }
@@ -19,6 +21,9 @@ export interface TargetServer {
   /** Accepted by the server for at least as long as any run takes. */
   readonly token: string;
 }
+
+/** Jobs that a server with workers runs at once, ours and the peer alike; the default of ours. */
+export const jobConcurrency = 20;
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -43,6 +48,8 @@ export interface TargetStore {
 /** Something that serves POST /api/projects. */
 export interface Target {
   readonly name: string;
+  /** What it is made of, in one sentence for the reader of a table. */
+  readonly description: string;
   /** What an answered request is safe against, as its stores are set. */
   readonly durability: string;
   createStore(): Promise<TargetStore>;

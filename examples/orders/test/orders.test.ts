@@ -9,7 +9,9 @@ import { spawnServer } from "@apiforge/testing/crash";
 import { expect, onTestFinished, test } from "vitest";
 
 const entry = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const tokenCommand = fileURLToPath(new URL("../../../packages/apiforge/src/cli/token.ts", import.meta.url));
+const tokenCommand = fileURLToPath(
+  new URL("../../../packages/apiforge/src/cli/token.ts", import.meta.url),
+);
 
 test("the README's app answers, replays and runs its job", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "apiforge-orders-"));

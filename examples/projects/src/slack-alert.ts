@@ -36,7 +36,7 @@ export function slackAlertJob(slack: SlackWebhook): JobDefinition<typeof slackAl
 }
 
 /** The message as Slack's incoming webhooks take it. */
-export function slackMessage(alert: SlackAlert): Parameters<SlackWebhook["send"]>[0] {
+function slackMessage(alert: SlackAlert): Parameters<SlackWebhook["send"]>[0] {
   const { headline, detail } = wording(alert);
   return {
     text: headline,

@@ -3,7 +3,16 @@
  * to {@link createForge} as a system, and every request is one commit.
  * @module
  */
-export { createForge, defineMigration, readConfig, runForge, type Config, type Forge, type ForgeOptions, type System } from "./app/index.ts";
+export {
+  createForge,
+  defineMigration,
+  readConfig,
+  runForge,
+  type Config,
+  type Forge,
+  type ForgeOptions,
+  type System,
+} from "./app/index.ts";
 export {
   defineConsumer,
   defineEvent,
@@ -33,5 +42,11 @@ export {
   type Route,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
-export { exponential, fixedDelays, nonRetriable, retryAfter, type BackoffPolicy } from "./resilience/index.ts";
+export {
+  exponential,
+  fixedDelays,
+  nonRetriable,
+  retryAfter,
+  type BackoffPolicy,
+} from "./resilience/index.ts";
 export type { LogEvent, Migration } from "./store/index.ts";

@@ -49,6 +49,15 @@ describe("startPostgres", () => {
     await server.stop();
   });
 
+  test("takes server settings, but not where it listens or whether it syncs", async () => {
+    await using server = await startPostgres({
+      settings: { shared_buffers: "16MB", port: "1", listen_addresses: "*", fsync: "off" },
+    });
+    expect(await ask(server.url, "show shared_buffers")).toEqual(["16MB"]);
+    expect(await ask(server.url, "show listen_addresses")).toEqual(["127.0.0.1"]);
+    expect(await ask(server.url, "show fsync")).toEqual(["on"]);
+  });
+
   test("keeps fsync on unless told otherwise, and committed rows over a restart and kill -9", async () => {
     await using server = await startPostgres();
     expect(await ask(server.url, "show fsync")).toEqual(["on"]);

@@ -40,8 +40,12 @@ const settings = {
   dataDir: { name: "APIFORGE_DATA_DIR", parse: text, default: "./data" },
   databaseUrl: { name: "DATABASE_URL", parse: url("postgres:", "postgresql:"), default: undefined },
   databasePool: { name: "APIFORGE_DATABASE_POOL", parse: integer(2, 200), default: 10 },
-  transactionLimitMs: { name: "APIFORGE_TRANSACTION_LIMIT_MS", parse: integer(50, 60_000), default: 1_500 },
-  jwksUrl: { name: "APIFORGE_JWKS_URL", parse: url("https:", "http:"), default: undefined },
+  transactionLimitMs: {
+    name: "APIFORGE_TRANSACTION_LIMIT_MS",
+    parse: integer(50, 60_000),
+    default: 1_500,
+  },
+  jwksUrl: { name: "APIFORGE_JWKS_URL", parse: keyUrl, default: undefined },
   jwtIssuer: { name: "APIFORGE_JWT_ISSUER", parse: text, default: "https://dev.apiforge.local" },
   jwtAudience: { name: "APIFORGE_JWT_AUDIENCE", parse: text, default: "apiforge" },
   secret: { name: "APIFORGE_SECRET", parse: secretText, default: undefined },
@@ -84,7 +88,10 @@ export function readConfig(environment: Environment = process.env): Config {
 
 /** Names of the environment variables that {@link readConfig} reads, with their defaults. */
 export function settingNames(): readonly { readonly name: string; readonly default: string }[] {
-  return Object.values(settings).map((setting) => ({ name: setting.name, default: String(setting.default ?? "") }));
+  return Object.values(settings).map((setting) => ({
+    name: setting.name,
+    default: String(setting.default ?? ""),
+  }));
 }
 
 function text(value: string): string {
@@ -98,7 +105,9 @@ function secretText(value: string): string | Problem {
 function integer(min: number, max: number): (value: string) => number | Problem {
   return (value) => {
     const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-    return number >= min && number <= max ? number : new Problem(`a whole number from ${min} to ${max}`);
+    return number >= min && number <= max
+      ? number
+      : new Problem(`a whole number from ${min} to ${max}`);
   };
 }
 
@@ -107,9 +116,18 @@ function url(...protocols: readonly string[]): (value: string) => string | Probl
   return (value) =>
     URL.canParse(value) && protocols.includes(new URL(value).protocol)
       ? value
-      : new Problem(`a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+      : new Problem(
+          `a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+        );
+}
+
+function keyUrl(value: string): string | Problem {
+  const isLocal = /^http:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?\//.test(value);
+  return isLocal ? value : url("https:")(value);
 }
 
 function logLevel(value: string): LogLevel | Problem {
-  return logLevels.find((level) => level === value) ?? new Problem(`one of ${logLevels.join(", ")}`);
+  return (
+    logLevels.find((level) => level === value) ?? new Problem(`one of ${logLevels.join(", ")}`)
+  );
 }

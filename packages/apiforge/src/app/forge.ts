@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { pino } from "pino";
 
 import { createDurable, type Durable } from "../durable/index.ts";
-import { createDevIssuer, createEdge, createTokenVerifier, type Edge, type TrustedIssuer } from "../edge/index.ts";
+import {
+  createDevIssuer,
+  createEdge,
+  createTokenVerifier,
+  type Edge,
+  type TrustedIssuer,
+} from "../edge/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
@@ -40,9 +46,14 @@ export interface Forge {
  * @throws {store_locked} when another process uses the embedded database.
  * @throws {store_unavailable} when PostgreSQL cannot be reached.
  */
-export async function createForge(systems: System | readonly System[], options: ForgeOptions = {}): Promise<Forge> {
+export async function createForge(
+  systems: System | readonly System[],
+  options: ForgeOptions = {},
+): Promise<Forge> {
   const config: Config = { ...readConfig(), ...options.config };
-  const log = options.log ?? pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const log =
+    options.log ??
+    pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
@@ -53,7 +64,12 @@ export async function createForge(systems: System | readonly System[], options: 
   }
 }
 
-async function assemble(config: Config, system: Required<System>, store: Store, log: Log): Promise<Forge> {
+async function assemble(
+  config: Config,
+  system: Required<System>,
+  store: Store,
+  log: Log,
+): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
     store,
@@ -93,7 +109,11 @@ async function buildEdge(
     log,
     clock: systemClock,
     verifier: createTokenVerifier({ issuers, clock: systemClock }),
-    cursorKey: hash("sha256", `cursor:${deploymentSecret(config.secret, config.dataDir)}`, "buffer"),
+    cursorKey: hash(
+      "sha256",
+      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
+      "buffer",
+    ),
     ready: () => store.check(),
     ...(jwks === undefined ? {} : { jwks }),
   });
@@ -105,7 +125,8 @@ async function trustedIssuers(
   log: Log,
 ): Promise<{ issuers: readonly TrustedIssuer[]; jwks: (() => object) | undefined }> {
   const { jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
-  if (jwksUrl !== undefined) return { issuers: [{ issuer, audience, jwks: new URL(jwksUrl) }], jwks: undefined };
+  if (jwksUrl !== undefined)
+    return { issuers: [{ issuer, audience, jwks: new URL(jwksUrl) }], jwks: undefined };
   const dev = await openDevIssuer(config, log);
   return { issuers: [{ issuer, audience, jwks: dev.jwks() }], jwks: () => dev.jwks() };
 }

@@ -5,13 +5,17 @@ import type { Migration, Store } from "../store/index.ts";
 import type { Config } from "./config.ts";
 
 /** Opens the store that the configuration asks for; the other one's code is not even loaded. */
-export async function openStore(config: Config, migrations: readonly Migration[], log: Log): Promise<Store> {
+export async function openStore(
+  config: Config,
+  migrations: readonly Migration[],
+  log: Log,
+): Promise<Store> {
   const { databaseUrl, databasePool, dataDir, transactionLimitMs } = config;
   const options = { migrations, transactionLimitMs, log };
   if (databaseUrl === undefined) {
-    const { openSqliteStore } = await import("../store/sqlite/store.ts");
+    const { openSqliteStore } = await import("../store/sqlite/index.ts");
     return openSqliteStore({ ...options, path: join(dataDir, "apiforge.db") });
   }
-  const { openPostgresStore } = await import("../store/postgres/store.ts");
+  const { openPostgresStore } = await import("../store/postgres/index.ts");
   return openPostgresStore({ ...options, url: databaseUrl, poolSize: databasePool });
 }

@@ -5,7 +5,6 @@ import {
   compileSchema,
   type CompiledSchema,
   type Schema,
-  type SchemaInput,
   type SchemaOutput,
 } from "../schema/index.ts";
 import type { LogEvent } from "../store/index.ts";
@@ -77,10 +76,15 @@ export interface JobDefinition<S extends Schema = Schema> {
 }
 
 /** Declares a job type. `name` is stored with every job and stays the same across deployments. */
-export function defineJob<S extends Schema>(name: string, options: JobOptions<S>): JobDefinition<S> {
+export function defineJob<S extends Schema>(
+  name: string,
+  options: JobOptions<S>,
+): JobDefinition<S> {
   const attempts = options.attempts ?? 5;
   if (!Number.isInteger(attempts) || attempts < 1) {
-    throw new RangeError(`Job ${name}: attempts must be a whole number of 1 or more, not ${attempts}`);
+    throw new RangeError(
+      `Job ${name}: attempts must be a whole number of 1 or more, not ${attempts}`,
+    );
   }
   return {
     name,
@@ -128,7 +132,3 @@ export function defineConsumer(
 ): ConsumerDefinition {
   return { name, events: options.events, handle: options.handle };
 }
-
-/** Checked input of an {@link EventDefinition} or {@link JobDefinition}. */
-export type InputOf<D extends { readonly compiled: unknown }> =
-  D extends EventDefinition<infer S> ? SchemaInput<S> : D extends JobDefinition<infer S> ? SchemaInput<S> : never;

@@ -1,4 +1,11 @@
-import { durationMs, newId, systemClock, type Clock, type Duration, type Log } from "../kernel/index.ts";
+import {
+  durationMs,
+  newId,
+  systemClock,
+  type Clock,
+  type Duration,
+  type Log,
+} from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import type { ConsumerDefinition, JobDefinition } from "./definitions.ts";
 import { ConsumerRunner } from "./events/consumer-runner.ts";
@@ -7,7 +14,13 @@ import { Executor } from "./executor.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { LeaseKeeper } from "./jobs/lease-keeper.ts";
 import { QueueWorker, type WorkerParts } from "./jobs/worker.ts";
-import { createReader, createTransaction, type Actor, type Reader, type Transaction } from "./transaction.ts";
+import {
+  createReader,
+  createTransaction,
+  type Actor,
+  type Reader,
+  type Transaction,
+} from "./transaction.ts";
 
 const defaultConcurrency = 20;
 
@@ -86,7 +99,8 @@ class DurableCore implements Durable {
       return new QueueWorker(queue, { concurrency, pollMs }, parts);
     });
     this.#consumers = options.consumers.map(
-      (definition) => new ConsumerRunner(definition, { store, clock, log, pollMs, random, onCommit: this.#wake }),
+      (definition) =>
+        new ConsumerRunner(definition, { store, clock, log, pollMs, random, onCommit: this.#wake }),
     );
     this.#keeper = new LeaseKeeper({
       workers: store.workers,
@@ -111,8 +125,14 @@ class DurableCore implements Durable {
     return this.#store.read(label, (runner) => work(createReader(runner)));
   }
 
-  async transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const { value } = await this.#store.transact(label, (tx) => work(createTransaction(tx, actor, this.#clock.now())));
+  async transact<T>(
+    label: string,
+    actor: Actor,
+    work: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
+    const { value } = await this.#store.transact(label, (tx) =>
+      work(createTransaction(tx, actor, this.#clock.now())),
+    );
     this.#wake();
     return value;
   }
@@ -138,7 +158,10 @@ class DurableCore implements Durable {
   }
 }
 
-function byName<D extends { readonly name: string }>(kind: string, definitions: readonly D[]): ReadonlyMap<string, D> {
+function byName<D extends { readonly name: string }>(
+  kind: string,
+  definitions: readonly D[],
+): ReadonlyMap<string, D> {
   const map = new Map(definitions.map((definition) => [definition.name, definition]));
   if (map.size === definitions.length) return map;
   const names = definitions.map((definition) => definition.name);

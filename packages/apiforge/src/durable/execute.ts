@@ -30,6 +30,10 @@ export interface WriteRequest extends Actor {
 
 /** What became of a writing request. `seq` is undefined where nothing was committed. */
 export type WriteOutcome =
-  | { readonly outcome: "fresh" | "replayed"; readonly answer: Answer; readonly seq: number | undefined }
+  | {
+      readonly outcome: "fresh" | "replayed";
+      readonly answer: Answer;
+      readonly seq: number | undefined;
+    }
   | { readonly outcome: "in_flight" }
   | { readonly outcome: "mismatch" };

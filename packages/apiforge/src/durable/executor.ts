@@ -4,19 +4,21 @@ import type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execu
 import { createTransaction, type Transaction } from "./transaction.ts";
 
 /** Thrown inside a transaction to leave it without effects when the key was answered before. */
-class KeyNotFree {
+class KeyNotFree extends Error {
   readonly claim: Exclude<KeyClaim, { outcome: "free" }>;
 
   constructor(claim: Exclude<KeyClaim, { outcome: "free" }>) {
+    super("The key is not free");
     this.claim = claim;
   }
 }
 
 /** Thrown inside a transaction to leave it without effects when the handler answered 5xx. */
-class ServerFailure {
+class ServerFailure extends Error {
   readonly answer: Answer;
 
   constructor(answer: Answer) {
+    super("The handler answered 5xx");
     this.answer = answer;
   }
 }
@@ -63,7 +65,8 @@ export class Executor {
     try {
       return await this.#commit(request, (tx) => request.run(tx));
     } catch (error) {
-      if (error instanceof ServerFailure) return { outcome: "fresh", answer: error.answer, seq: undefined };
+      if (error instanceof ServerFailure)
+        return { outcome: "fresh", answer: error.answer, seq: undefined };
       return (await this.#settled(request, error)) ?? this.#refuse(request, error);
     }
   }
@@ -117,7 +120,10 @@ export class Executor {
   }
 }
 
-const decidedByRecord: ReadonlySet<string> = new Set(["idempotency_key_taken", "commit_outcome_unknown"]);
+const decidedByRecord: ReadonlySet<string> = new Set([
+  "idempotency_key_taken",
+  "commit_outcome_unknown",
+]);
 
 function toRecord(idempotency: IdempotencyKey, answer: Answer): IdempotencyRecord {
   return { ...idempotency, status: answer.status, headers: answer.headers, body: answer.body };

@@ -55,13 +55,20 @@ export function createReader(runner: SqlRunner): Reader {
 }
 
 /** The handler's view of one store transaction. */
-export function createTransaction(store: StoreTransaction, actor: Actor, nowMs: number): Transaction {
+export function createTransaction(
+  store: StoreTransaction,
+  actor: Actor,
+  nowMs: number,
+): Transaction {
   return {
     runner: store,
     sql: sqlTag(store),
     emit(event, data) {
       const id = newId("evt");
-      const payload = toPayload(`Event ${event.name}`, checked(event.compiled.validate(data), "event_invalid", event.name));
+      const payload = toPayload(
+        `Event ${event.name}`,
+        checked(event.compiled.validate(data), "event_invalid", event.name),
+      );
       store.appendEvent({ id, type: event.name, data: payload, createdAt: nowMs, ...actor });
       return id;
     },
@@ -78,7 +85,12 @@ function sqlTag(runner: SqlRunner): SqlTag {
   return ((texts, ...inputs) => runner.query(sql(texts, ...inputs))) as SqlTag;
 }
 
-function newJob(job: JobDefinition, payload: string, actor: Actor, options: EnqueueOptions): NewJob {
+function newJob(
+  job: JobDefinition,
+  payload: string,
+  actor: Actor,
+  options: EnqueueOptions,
+): NewJob {
   return {
     id: newId("job"),
     queue: job.queue,
@@ -102,9 +114,15 @@ async function insert(store: StoreTransaction, job: NewJob): Promise<EnqueuedJob
   return { id: job.id, deduplicated: false };
 }
 
-function checked<T>(result: SchemaResult<T>, code: "event_invalid" | "job_input_invalid", name: string): T {
+function checked<T>(
+  result: SchemaResult<T>,
+  code: "event_invalid" | "job_input_invalid",
+  name: string,
+): T {
   if (result.ok) return result.value;
-  const issues = result.issues.map((issue) => `${issue.path || "value"}: ${issue.message}`).join("; ");
+  const issues = result.issues
+    .map((issue) => `${issue.path || "value"}: ${issue.message}`)
+    .join("; ");
   throw durableError(code, `Data of ${name} does not satisfy its schema: ${issues}`);
 }
 

@@ -11,7 +11,9 @@ const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 export function durationMs(duration: Duration): number {
   const value = typeof duration === "number" ? duration : parse(duration);
   if (!Number.isFinite(value) || value < 0) {
-    throw new RangeError(`${String(duration)} is not a duration; write for example 500ms, 2s, 15m, 24h or 7d`);
+    throw new RangeError(
+      `${String(duration)} is not a duration; write for example 500ms, 2s, 15m, 24h or 7d`,
+    );
   }
   return value;
 }

@@ -44,7 +44,12 @@ export class ApiForgeError extends Error {
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: string, definition: ErrorDefinition, message: string, details: ErrorDetails = {}) {
+  constructor(
+    code: string,
+    definition: ErrorDefinition,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.code = code;
@@ -66,14 +71,17 @@ export class ApiForgeError extends Error {
  * Makes the constructor function of one room's errors from its table, so that a code exists only
  * together with its type, status and retryability.
  */
-export function errorFactory<Table extends Readonly<Record<string, ErrorDefinition>>>(table: Table) {
+export function errorFactory<Table extends Readonly<Record<string, ErrorDefinition>>>(
+  table: Table,
+) {
   return function createError(
     code: keyof Table & string,
     message: string,
     details?: ErrorDetails,
   ): ApiForgeError {
     const definition = table[code];
-    if (definition === undefined) throw new TypeError(`Error code ${code} is not in its room's table`);
+    if (definition === undefined)
+      throw new TypeError(`Error code ${code} is not in its room's table`);
     return new ApiForgeError(code, definition, message, details);
   };
 }

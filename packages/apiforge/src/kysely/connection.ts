@@ -1,4 +1,9 @@
-import { SelectQueryNode, type CompiledQuery, type DatabaseConnection, type QueryResult } from "kysely";
+import {
+  SelectQueryNode,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type QueryResult,
+} from "kysely";
 
 import type { SqlRunner, SqlValue } from "../store/index.ts";
 
@@ -11,7 +16,10 @@ export class RunnerConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    const { rows, changes } = await this.#runner.queryText(query.sql, query.parameters.map(toSqlValue));
+    const { rows, changes } = await this.#runner.queryText(
+      query.sql,
+      query.parameters.map(toSqlValue),
+    );
     // Kysely's types say what its rows are; the database returned them.
     const result = { rows: rows as R[] };
     if (SelectQueryNode.is(query.query)) return result;
@@ -28,13 +36,14 @@ function toSqlValue(parameter: unknown): SqlValue {
   if (parameter === null || parameter === undefined) return null;
   if (parameter instanceof Date) return parameter.getTime();
   if (parameter instanceof Uint8Array) return parameter;
-  switch (typeof parameter) {
-    case "string":
-    case "number":
-    case "bigint":
-    case "boolean":
-      return parameter;
-    default:
-      throw new TypeError("Only text, numbers, booleans, dates, bytes and null can be bound; write JSON with JSON.stringify.");
-  }
+  if (isPlain(parameter)) return parameter;
+  throw new TypeError(
+    "Only text, numbers, booleans, dates, bytes and null can be bound; write JSON with JSON.stringify.",
+  );
+}
+
+const plainTypes: ReadonlySet<string> = new Set(["string", "number", "bigint", "boolean"]);
+
+function isPlain(parameter: unknown): parameter is string | number | bigint | boolean {
+  return plainTypes.has(typeof parameter);
 }

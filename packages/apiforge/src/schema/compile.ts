@@ -43,7 +43,9 @@ function compileStandard<T>(schema: StandardSchema): CompiledSchema<T> {
     validate(value) {
       const result = standard.validate(value);
       if (result instanceof Promise) {
-        throw new TypeError(`A ${standard.vendor} schema validates asynchronously; use a handler for checks that wait`);
+        throw new TypeError(
+          `A ${standard.vendor} schema validates asynchronously; use a handler for checks that wait`,
+        );
       }
       if (result.issues === undefined) return { ok: true, value: result.value as T };
       return { ok: false, issues: result.issues.map(standardIssue) };
@@ -58,7 +60,9 @@ function standardIssue(issue: StandardSchemaV1.Issue): SchemaIssue {
 
 // Zod reports an unknown field at its parent; the caller wants to know which field.
 function unrecognizedKey(issue: object): string[] {
-  return "keys" in issue && Array.isArray(issue.keys) && issue.keys.length > 0 ? [String(issue.keys[0])] : [];
+  return "keys" in issue && Array.isArray(issue.keys) && issue.keys.length > 0
+    ? [String(issue.keys[0])]
+    : [];
 }
 
 function compileTypeBox<T>(schema: TSchema, source: ValueSource): CompiledSchema<T> {
@@ -84,7 +88,8 @@ function ajvIssue(error: ErrorObject): SchemaIssue {
 
 function ajvField(error: ErrorObject): string[] {
   const { params } = error;
-  const field: unknown = params["missingProperty"] ?? params["additionalProperty"] ?? params["unevaluatedProperty"];
+  const field: unknown =
+    params["missingProperty"] ?? params["additionalProperty"] ?? params["unevaluatedProperty"];
   return typeof field === "string" ? [field] : [];
 }
 

@@ -12,7 +12,9 @@ export const claimedColumns =
 /** Claimed rows in the order in which they are to run. */
 export function toClaimedJobs(rows: readonly Row[]): readonly ClaimedJob[] {
   return rows
-    .toSorted((a, b) => Number(a["priority"]) - Number(b["priority"]) || Number(a["n"]) - Number(b["n"]))
+    .toSorted(
+      (a, b) => Number(a["priority"]) - Number(b["priority"]) || Number(a["n"]) - Number(b["n"]),
+    )
     .map((row) => ({
       n: Number(row["n"]),
       id: String(row["id"]),
@@ -30,7 +32,8 @@ export function toClaimedJobs(rows: readonly Row[]): readonly ClaimedJob[] {
 /** A job row as the management API shows it. */
 export function toJobRecord(row: Row): JobRecord {
   const state = jobStates[Number(row["state"])];
-  if (state === undefined) throw new TypeError(`Job ${String(row["id"])} has unknown state ${String(row["state"])}`);
+  if (state === undefined)
+    throw new TypeError(`Job ${String(row["id"])} has unknown state ${String(row["state"])}`);
   return {
     id: String(row["id"]),
     queue: String(row["queue"]),
@@ -44,10 +47,14 @@ export function toJobRecord(row: Row): JobRecord {
     runAt: Number(row["run_at"]),
     createdAt: Number(row["created_at"]),
     finishedAt: row["finished_at"] === null ? null : Number(row["finished_at"]),
-    lastError: row["last_error"] === null ? null : String(row["last_error"]),
-    dedupeKey: row["dedupe_key"] === null ? null : String(row["dedupe_key"]),
+    lastError: textOrNull(row["last_error"]),
+    dedupeKey: textOrNull(row["dedupe_key"]),
     requestId: String(row["request_id"]),
   };
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
 }
 
 /** The error kept of a job whose process died during its last attempt. */

@@ -13,7 +13,11 @@ test("docs/reference/configuration.md lists every variable that is read, with it
 });
 
 test("all problems of a configuration are reported together, without the values", () => {
-  const environment = { PORT: "70000", DATABASE_URL: "mysql://user:hunter2@host/db", APIFORGE_SECRET: "short" };
+  const environment = {
+    PORT: "70000",
+    DATABASE_URL: "mysql://user:hunter2@host/db",
+    APIFORGE_SECRET: "short",
+  };
   expect(() => readConfig(environment)).toThrow(
     expect.objectContaining({
       code: "config_invalid",

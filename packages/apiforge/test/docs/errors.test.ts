@@ -13,7 +13,9 @@ const page = new URL("../../../../docs/reference/errors.md", import.meta.url);
 
 function documented(): Map<string, string> {
   const rows = readFileSync(page, "utf8").matchAll(/^\| `(\w+)` \| (\d+) \| (yes|no) \| /gm);
-  return new Map([...rows].map(([, code = "", status, retryable]) => [code, `${status} ${retryable}`]));
+  return new Map(
+    [...rows].map(([, code = "", status, retryable]) => [code, `${status} ${retryable}`]),
+  );
 }
 
 function declared(): Map<string, string> {
@@ -25,7 +27,9 @@ function declared(): Map<string, string> {
     storeErrors,
   ];
   const rows = tables.flatMap((table) => Object.entries(table));
-  return new Map(rows.map(([code, row]) => [code, `${row.status} ${row.retryable ? "yes" : "no"}`]));
+  return new Map(
+    rows.map(([code, row]) => [code, `${row.status} ${row.retryable ? "yes" : "no"}`]),
+  );
 }
 
 test("docs/reference/errors.md and the error tables name the same codes, statuses and retryability", () => {

@@ -28,6 +28,7 @@ const claims = {
   exp: nowSeconds + 60,
 };
 
+const sharedSecret = "a secret that a careless issuer publishes";
 const algorithms = ["EdDSA", "Ed25519", "ES256", "ES384", "RS256", "PS256"];
 const keys = new Map<string, CryptoKey>();
 let verifier: TokenVerifier;
@@ -46,6 +47,8 @@ beforeAll(async () => {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 1024 });
   weakRsaKey = privateKey;
   publicKeys.push({ ...(await exportJWK(publicKey)), kid: "weak", alg: "RS256", use: "sig" });
+  const shared = Buffer.from(sharedSecret).toString("base64url");
+  publicKeys.push({ kty: "oct", k: shared, kid: "shared", alg: "HS256" });
   verifier = createTokenVerifier({
     issuers: [{ issuer, audience, jwks: { keys: publicKeys } }],
     clock,
@@ -70,8 +73,8 @@ function segment(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString("base64url");
 }
 
-function hmacToken(alg: string, secret: string): string {
-  const input = `${segment({ alg, kid: "RS256" })}.${segment(claims)}`;
+function hmacToken(alg: string, secret: string, kid = "RS256"): string {
+  const input = `${segment({ alg, kid })}.${segment(claims)}`;
   return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
 }
 
@@ -112,6 +115,11 @@ const refused: [string, string, () => Promise<string> | string][] = [
   ["no alg", "invalid_token", () => `${segment({})}.${segment(claims)}.AAAA`],
   ["HS256 over the public key", "invalid_token", () => hmacToken("HS256", rsaPublicPem)],
   ["HS256 over nothing", "invalid_token", () => hmacToken("HS256", "")],
+  [
+    "HS256 over a secret in the key set",
+    "invalid_token",
+    () => hmacToken("HS256", sharedSecret, "shared"),
+  ],
   ["an empty signature", "invalid_token", () => withSignature(Buffer.alloc(0))],
   ["an ECDSA signature of zeros", "invalid_token", () => withSignature(Buffer.alloc(64))],
   ["a signature that is too long", "invalid_token", () => withSignature(Buffer.alloc(65, 1))],

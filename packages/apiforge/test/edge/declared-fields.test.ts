@@ -206,6 +206,17 @@ const projections: [string, Schema, unknown, unknown][] = [
     { x: { a: "1", b: "2" } },
   ],
   [
+    "closed branches of oneOf",
+    Type.Unsafe<unknown>({
+      oneOf: [
+        { type: "object", properties: { a: {} }, additionalProperties: false },
+        { type: "object", properties: { a: {}, b: {} }, additionalProperties: false },
+      ],
+    }),
+    { a: 1, b: 2, c: 3 },
+    { a: 1, b: 2 },
+  ],
+  [
     "a branch that does not apply",
     z.union([ab, z.object({ b: z.number() })]),
     { a: "1", b: "2" },

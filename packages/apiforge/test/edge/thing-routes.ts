@@ -12,6 +12,7 @@ import {
   paymentRequired,
   unprocessable,
 } from "../../src/edge/index.ts";
+import { ApiForgeError } from "../../src/kernel/index.ts";
 
 const thing = z.object({ id: z.string(), name: z.string() });
 const newThing = z.object({
@@ -134,6 +135,12 @@ const outcome = defineRoute({
         throw unprocessable("out_of_stock", "Nothing left");
       case "payment-required":
         throw paymentRequired("card_declined", "Your card was declined.");
+      case "retryable":
+        throw new ApiForgeError(
+          "busy",
+          { type: "conflict_error", status: 409, retryable: true },
+          "Busy",
+        );
       case "unknown-error":
         throw new Error("password=hunter2 at /srv/db.ts");
       case "wrong-reply":

@@ -203,6 +203,12 @@ describe("idempotency", () => {
     expect(again.headers).not.toHaveProperty("idempotent-replayed");
   });
 
+  test("a refusal that may not meet again is not recorded", async () => {
+    expect((await send({ url: "/outcomes/retryable", key: "k" })).statusCode).toBe(409);
+    const again = await send({ url: "/outcomes/retryable", key: "k" });
+    expect(again.headers).not.toHaveProperty("idempotent-replayed");
+  });
+
   test("a refusal before the handler is not recorded", async () => {
     expect((await send({ key: "k", payload: { name: "" } })).statusCode).toBe(400);
     expect((await send({ key: "k", payload: { name: "a" } })).statusCode).toBe(201);

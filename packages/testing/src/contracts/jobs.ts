@@ -84,7 +84,7 @@ export function jobsContract(fixture: StoreFixture): void {
         attempt: 1,
         maxAttempts: 3,
         requestId: "req_2",
-        fence: 1,
+        fence: expect.any(Number),
       });
       expect(await store.jobs.find(id)).toMatchObject({ state: "running", attempt: 1 });
     });

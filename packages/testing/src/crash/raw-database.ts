@@ -21,6 +21,8 @@ export interface RawDatabase extends AsyncDisposable {
 /** A value for a placeholder: what both databases take without a conversion. */
 export type RawParam = string | number | null;
 
+const busyTimeoutMs = 5_000;
+
 /** The parsers of pg, except that int8 (counts, epoch milliseconds) is a number, as on SQLite. */
 const rawTypes = new TypeOverrides();
 rawTypes.setTypeParser(types.builtins.INT8, Number);
@@ -28,9 +30,9 @@ rawTypes.setTypeParser(types.builtins.INT8, Number);
 /**
  * Opens a PostgreSQL database (URL) or an SQLite file (path, read-only).
  *
- * An SQLite file may only be opened after the server process is dead, and never while a server runs
- * on it in this process: POSIX drops every lock that a process holds on a file as soon as it closes
- * any descriptor of that file, so this connection's `close` would take the server's locks away
+ * An SQLite file may be opened beside a server process, but never while a server runs on it in this
+ * process: POSIX drops every lock that a process holds on a file as soon as it closes any descriptor
+ * of that file, so this connection's `close` would take the server's locks away
  * (https://sqlite.org/howtocorrupt.html section 2.2).
  * @throws Error when the database cannot be opened; a missing file is not created.
  */
@@ -39,7 +41,8 @@ export async function openRaw(target: string): Promise<RawDatabase> {
 }
 
 function openSqlite(path: string): RawDatabase {
-  const database = new DatabaseSync(path, { readOnly: true });
+  // The first connection after a kill recovers the log, and whoever comes second waits for it.
+  const database = new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMs });
   function select(sql: string, params: readonly RawParam[] = []): RawRow[] {
     const named: Record<string, SQLInputValue> = {};
     for (const [index, value] of params.entries()) named[`$${index + 1}`] = value;

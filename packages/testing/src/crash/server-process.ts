@@ -21,6 +21,11 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory; default: that of the tests. */
   readonly cwd?: string;
+  /**
+   * A program with its arguments that replaces itself by the command after it, such as
+   * `["prlimit", "--fsize=100000", "--"]`: it takes limits or rights from the process.
+   */
+  readonly wrapper?: readonly string[];
   /** Where the process pauses, for {@link ServerProcess.waitForPause}. Default: nowhere. */
   readonly pauseAt?: PausePoint;
 }
@@ -78,20 +83,23 @@ export async function spawnServer(options: ProcessOptions): Promise<ReadyServer>
 
 /** Starts a process without waiting for anything: for points that it reaches before it serves. */
 export function spawnProcess(options: ProcessOptions): ServerProcess {
-  const { entry, args = [], env = {}, cwd, pauseAt } = options;
+  const { entry, args = [], env = {}, cwd, wrapper = [], pauseAt } = options;
   const pauseEnv = pauseAt === undefined ? {} : { [crashPointVariable]: formatPausePoint(pauseAt) };
-  const child = spawn(
+  const [command = process.execPath, ...commandArgs] = [
+    ...wrapper,
     process.execPath,
-    [
-      "--conditions=@apiforge/source",
-      `--import=${pathToFileURL(join(import.meta.dirname, "child.ts")).href}`,
-      entry,
-      ...args,
-    ],
-    { cwd, env: cleanEnvironment({ ...env, ...pauseEnv }), stdio: ["ignore", "pipe", "pipe"] },
-  );
+    "--conditions=@apiforge/source",
+    `--import=${pathToFileURL(join(import.meta.dirname, "child.ts")).href}`,
+    entry,
+    ...args,
+  ];
+  const child = spawn(command, commandArgs, {
+    cwd,
+    env: cleanEnvironment({ ...env, ...pauseEnv }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const { pid } = child;
-  if (pid === undefined) throw new Error(`${process.execPath} could not be started`);
+  if (pid === undefined) throw new Error(`${command} could not be started`);
   const output = collectOutput(child);
   const exited = watchExit(child);
 

@@ -17,6 +17,11 @@ export interface PostgresOptions {
   readonly fsync?: boolean;
   /** Default: {@link findPostgresBinaries}. */
   readonly binaries?: PostgresBinaries;
+  /**
+   * Server settings by name, for example `{ shared_buffers: "512MB" }`. They replace the small ones
+   * for tests, but neither the address and port nor what `fsync` decides.
+   */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** A temporary PostgreSQL of this test process. Use one method at a time. */
@@ -65,7 +70,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   try {
     const binaries = reachableBinaries(found, owner, supervised.directory);
     const password = await createCluster(supervised, binaries, owner);
-    return await startOnFreePort({ supervised, binaries, password, fsync: options.fsync ?? true });
+    const { fsync = true, settings = {} } = options;
+    return await startOnFreePort({ supervised, binaries, password, fsync, settings });
   } catch (error) {
     await supervised.close();
     throw error;
@@ -77,6 +83,7 @@ interface Cluster {
   readonly binaries: string;
   readonly password: string;
   readonly fsync: boolean;
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 function dataDirectory(supervised: SupervisedProcess): string {
@@ -134,14 +141,16 @@ async function createCluster(
   return password;
 }
 
-function serverCommand({ supervised, binaries, fsync }: Cluster, port: number): ChildCommand {
+function serverCommand(cluster: Cluster, port: number): ChildCommand {
+  const { supervised, binaries, fsync } = cluster;
   const settings: Record<string, string> = {
-    listen_addresses: "127.0.0.1",
-    port: String(port),
-    unix_socket_directories: supervised.directory,
     max_connections: "200",
     shared_buffers: "32MB",
     timezone: "UTC",
+    ...cluster.settings,
+    listen_addresses: "127.0.0.1",
+    port: String(port),
+    unix_socket_directories: supervised.directory,
     fsync: fsync ? "on" : "off",
     full_page_writes: fsync ? "on" : "off",
   };

@@ -73,7 +73,9 @@ export class ConsumerRunner {
     // After a failure events go one by one, so that those before the bad one are done with.
     const limit = this.#failures === 0 ? batchEvents : 1;
     try {
-      const { value: seen } = await store.transact(`consumer ${this.#definition.name}`, (tx) => this.#handle(tx, limit));
+      const { value: seen } = await store.transact(`consumer ${this.#definition.name}`, (tx) =>
+        this.#handle(tx, limit),
+      );
       this.#failures = 0;
       if (seen > 0) onCommit();
       if (seen === limit) this.#wanted = true;
@@ -81,7 +83,10 @@ export class ConsumerRunner {
     } catch (error) {
       this.#failures += 1;
       const delayMs = backoffDelayMs(retryPolicy, Math.min(this.#failures, 30), random);
-      log.error({ error, consumer: this.#definition.name, failures: this.#failures, delayMs }, "consumer failed; it will try again");
+      log.error(
+        { error, consumer: this.#definition.name, failures: this.#failures, delayMs },
+        "consumer failed; it will try again",
+      );
       return delayMs;
     }
   }
@@ -95,7 +100,10 @@ export class ConsumerRunner {
     for (const event of events) {
       if (!wants(this.#definition, event)) continue;
       const actor = { tenant: event.tenant, requestId: event.requestId };
-      await this.#definition.handle({ event, tx: createTransaction(tx, actor, this.#parts.clock.now()) });
+      await this.#definition.handle({
+        event,
+        tx: createTransaction(tx, actor, this.#parts.clock.now()),
+      });
     }
     await tx.advanceConsumer(this.#definition.name, last.seq);
     return events.length;

@@ -27,11 +27,17 @@ export async function runAttempt(
   try {
     await attempt.run(definition);
     const elapsedMs = parts.clock.now() - startedAt;
-    parts.log.info({ job: job.id, type: job.type, attempt: job.attempt, elapsedMs }, "job completed");
+    parts.log.info(
+      { job: job.id, type: job.type, attempt: job.attempt, elapsedMs },
+      "job completed",
+    );
     return attempt.completed ? undefined : { outcome: "completed", n: job.n, fence: job.fence };
   } catch (error) {
     if (attempt.completed) {
-      parts.log.warn({ job: job.id, type: job.type, error }, "the handler threw after it had completed its job");
+      parts.log.warn(
+        { job: job.id, type: job.type, error },
+        "the handler threw after it had completed its job",
+      );
       return undefined;
     }
     if (ApiForgeError.is(error) && error.code === "job_lease_lost") return undefined;
@@ -55,36 +61,46 @@ class Attempt {
     const job = this.#job;
     const input = definition.compiled.validate(JSON.parse(job.payload));
     if (!input.ok) {
-      const issues = input.issues.map((issue) => `${issue.path || "value"}: ${issue.message}`).join("; ");
-      throw durableError("job_input_invalid", `Stored input of ${job.type} does not satisfy its schema: ${issues}`);
+      const issues = input.issues
+        .map((issue) => `${issue.path || "value"}: ${issue.message}`)
+        .join("; ");
+      throw durableError(
+        "job_input_invalid",
+        `Stored input of ${job.type} does not satisfy its schema: ${issues}`,
+      );
     }
+    const running = definition.run({
+      id: job.id,
+      input: input.value,
+      attempt: job.attempt,
+      maxAttempts: job.maxAttempts,
+      tenant: job.tenant,
+      requestId: job.requestId,
+      idempotencyKey: job.id,
+      signal: this.#controller.signal,
+      complete: (effects) => this.#complete(effects),
+    });
+    // The handler has begun and waits for something.
     reach("mid-handler");
-    await this.#withinTimeout(
-      definition.timeoutMs,
-      definition.run({
-        id: job.id,
-        input: input.value,
-        attempt: job.attempt,
-        maxAttempts: job.maxAttempts,
-        tenant: job.tenant,
-        requestId: job.requestId,
-        idempotencyKey: job.id,
-        signal: this.#controller.signal,
-        complete: (effects) => this.#complete(effects),
-      }),
-    );
+    await this.#withinTimeout(definition.timeoutMs, running);
   }
 
   async #complete(effects: (tx: Transaction) => Promise<void>): Promise<void> {
     const job = this.#job;
     const lease: JobLease = { n: job.n, fence: job.fence };
     if (this.completed) {
-      throw durableError("job_completed_twice", `Job ${job.type} was completed before; call complete() once, as the last step.`);
+      throw durableError(
+        "job_completed_twice",
+        `Job ${job.type} was completed before; call complete() once, as the last step.`,
+      );
     }
     await this.#parts.store.transact(`job ${job.type}`, async (store) => {
       // First the fence: a stale process writes nothing at all.
       if (!(await store.completeJob(lease))) {
-        throw durableError("job_lease_lost", `Job ${job.id} was taken over by another process; this attempt has no effect.`);
+        throw durableError(
+          "job_lease_lost",
+          `Job ${job.id} was taken over by another process; this attempt has no effect.`,
+        );
       }
       await effects(createTransaction(store, job, this.#parts.clock.now()));
     });
@@ -95,9 +111,12 @@ class Attempt {
   #withinTimeout(timeoutMs: number, running: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = this.#controller;
-      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+      const stop = (): void =>
+        reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
       const timer = this.#parts.clock.after(timeoutMs, () => {
-        this.#controller.abort(durableError("job_timeout", `The attempt took longer than ${timeoutMs} ms.`));
+        this.#controller.abort(
+          durableError("job_timeout", `The attempt took longer than ${timeoutMs} ms.`),
+        );
       });
       signal.addEventListener("abort", stop, { once: true });
       running.then(resolve, reject).finally(() => {
@@ -108,17 +127,31 @@ class Attempt {
   }
 }
 
-function failed(job: ClaimedJob, definition: JobDefinition, error: unknown, parts: WorkerParts): JobSettlement {
+function failed(
+  job: ClaimedJob,
+  definition: JobDefinition,
+  error: unknown,
+  parts: WorkerParts,
+): JobSettlement {
   const lease: JobLease = { n: job.n, fence: job.fence };
   const text = errorText(error);
   const final = job.attempt >= job.maxAttempts || !mayRetry(error);
-  const fields = { job: job.id, type: job.type, attempt: job.attempt, maxAttempts: job.maxAttempts, error: text };
+  const fields = {
+    job: job.id,
+    type: job.type,
+    attempt: job.attempt,
+    maxAttempts: job.maxAttempts,
+    error: text,
+  };
   if (final) {
     parts.log.error(fields, "job failed for good");
     return { outcome: "dead", error: text, ...lease };
   }
   const backoffMs = backoffDelayMs(definition.backoff, job.attempt, parts.random);
-  const delayMs = retryWaitMs(backoffMs, ApiForgeError.is(error) ? error.retryAfterSeconds : undefined);
+  const delayMs = retryWaitMs(
+    backoffMs,
+    ApiForgeError.is(error) ? error.retryAfterSeconds : undefined,
+  );
   parts.log.warn({ ...fields, delayMs }, "job attempt failed; it will be retried");
   return { outcome: "retry", delayMs, error: text, ...lease };
 }

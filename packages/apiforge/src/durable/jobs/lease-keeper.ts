@@ -2,9 +2,9 @@ import type { Clock, Log, Timer } from "../../kernel/index.ts";
 import type { WorkerStore } from "../../store/index.ts";
 
 /** How often a process says that it lives, and looks for those that do not. */
-export const heartbeatMs = 3_000;
+const heartbeatMs = 3_000;
 /** Age of a heartbeat at which its process counts as dead: a crashed process's jobs run again within `expiryMs + heartbeatMs`. */
-export const expiryMs = 10_000;
+const expiryMs = 10_000;
 
 /** What a keeper is made of. */
 export interface LeaseKeeperParts {
@@ -58,7 +58,10 @@ export class LeaseKeeper {
     const { workers, owner, log, onLost, onRecovered } = this.#parts;
     try {
       if (!(await workers.heartbeat(owner))) {
-        log.error({ owner }, "this process was taken for dead; its running jobs were given to others");
+        log.error(
+          { owner },
+          "this process was taken for dead; its running jobs were given to others",
+        );
         onLost();
         await workers.register(owner);
       }

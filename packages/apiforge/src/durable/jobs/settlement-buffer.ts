@@ -50,7 +50,10 @@ export class SettlementBuffer {
         const held = await this.#jobs.settle(batch.map((entry) => entry.settlement));
         batch.forEach((entry, index) => entry.resolve(held[index] ?? false));
       } catch (error) {
-        this.#log.warn({ error, jobs: batch.length }, "job results could not be stored; trying again");
+        this.#log.warn(
+          { error, jobs: batch.length },
+          "job results could not be stored; trying again",
+        );
         if (this.#stopped) return;
         this.#entries = [...batch, ...this.#entries];
         await new Promise<void>((resume) => void this.#clock.after(retryMs, resume));

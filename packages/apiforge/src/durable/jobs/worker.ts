@@ -87,7 +87,10 @@ export class QueueWorker {
       try {
         waitMs = await this.#claim();
       } catch (error) {
-        this.#parts.log.warn({ error, queue: this.#queue }, "jobs could not be claimed; trying again");
+        this.#parts.log.warn(
+          { error, queue: this.#queue },
+          "jobs could not be claimed; trying again",
+        );
         waitMs = this.#options.pollMs;
       }
     }
@@ -125,13 +128,23 @@ export class QueueWorker {
       });
   }
 
-  async #settle(job: ClaimedJob, controller: AbortController, end: JobSettlement | undefined): Promise<void> {
+  async #settle(
+    job: ClaimedJob,
+    controller: AbortController,
+    end: JobSettlement | undefined,
+  ): Promise<void> {
     if (end === undefined) return;
     const interrupted = this.#stopped && controller.signal.aborted && end.outcome !== "completed";
-    const settlement: JobSettlement = interrupted ? { outcome: "released", n: job.n, fence: job.fence } : end;
+    const settlement: JobSettlement = interrupted
+      ? { outcome: "released", n: job.n, fence: job.fence }
+      : end;
     reach("before-ack");
     const held = await this.#settlements.add(settlement);
-    if (!held) this.#parts.log.warn({ job: job.id, type: job.type }, "the job was taken over; its result is dropped");
+    if (!held)
+      this.#parts.log.warn(
+        { job: job.id, type: job.type },
+        "the job was taken over; its result is dropped",
+      );
   }
 
   #idleWithin(deadlineMs: number): Promise<void> {

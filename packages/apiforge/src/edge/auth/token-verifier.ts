@@ -21,7 +21,7 @@ export interface TrustedIssuer {
   readonly issuer: string;
   /** Value that the `aud` claim must contain. */
   readonly audience: string;
-  /** Its public keys, or the https address where it publishes them. */
+  /** Its public keys, or the https address where it publishes them (http on this machine). */
   readonly jwks: JSONWebKeySet | URL;
 }
 
@@ -79,7 +79,7 @@ interface IssuerKeys {
  * Verifies JWTs of the given issuers: signature by an asymmetric algorithm, `iss`, `aud`, `exp`
  * (required) and `nbf` with 5 s of tolerance. Claims read: `sub` and `tenant` (required), `role`,
  * `email`, `scope` (space separated). RFC 7519, RFC 8725.
- * @throws {TypeError} for a key address that is not https.
+ * @throws {TypeError} for a key address that is neither https nor on this machine.
  */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const issuers = new Map<string, IssuerKeys>();
@@ -109,12 +109,18 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   };
 }
 
+// Keys that somebody on the way can exchange prove nothing; on this machine there is no way.
+function isTrustworthy({ protocol, hostname }: URL): boolean {
+  const isLoopback = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  return protocol === "https:" || (protocol === "http:" && isLoopback);
+}
+
 function keySource(
   jwks: JSONWebKeySet | URL,
   fetch: FetchImplementation | undefined,
 ): JWTVerifyGetKey {
   if (!(jwks instanceof URL)) return createLocalJWKSet(jwks);
-  if (jwks.protocol !== "https:")
+  if (!isTrustworthy(jwks))
     throw new TypeError(`Keys of an issuer are fetched over https, not from ${jwks.href}`);
   const remote = createRemoteJWKSet(jwks, {
     timeoutDuration: keyFetchTimeoutMs,

@@ -186,7 +186,9 @@ function toParameter(value: CommandValue): Parameter {
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   }
   if (Array.isArray(value)) return arrayLiteral(value);
-  throw new TypeError("A value of this type cannot be bound: pass text, a number, a boolean, bytes or null");
+  throw new TypeError(
+    "A value of this type cannot be bound: pass text, a number, a boolean, bytes or null",
+  );
 }
 
 // postgresql.org/docs/current/arrays.html#ARRAYS-IO

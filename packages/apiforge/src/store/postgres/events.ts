@@ -1,4 +1,3 @@
-import type { Clock } from "../../kernel/index.ts";
 import type { EventStore, LogEvent, NewEvent, Row } from "../contract.ts";
 import { command, type Command } from "./connection.ts";
 import type { ExecutionResult } from "./exchange.ts";
@@ -15,23 +14,26 @@ const appendText = `insert into forge_events (seq, id, type, tenant, data, reque
    where (select pg_advisory_xact_lock_shared(${logLock})) is not null
    returning seq`;
 const headText = "select coalesce(max(seq), 0) as seq from forge_events";
+const waitText = "select pg_sleep($1)";
 const readText = "select * from forge_events where seq > $1 order by seq limit $2";
 const readSeqText = "select seq from forge_events where seq > $1 order by seq limit $2";
 
-/** Longest that publishers are held up for the sake of a reader. */
-const lockTimeoutMs = 250;
+/** Longest that a reader holds up the publishers. */
+const lockTimeoutMs = 100;
 const lockLogCommands = [
   command("select set_config('lock_timeout', $1, true)", String(lockTimeoutMs)),
   command(`select pg_advisory_xact_lock(${logLock})`),
-  command("select case when is_called then last_value else 0 end as seq from forge_event_seq"),
+  command("select case when is_called then last_value else 0 end as settled from forge_event_seq"),
+  command(headText),
 ];
 
-/** Waits for a publisher that has taken a number and not committed yet; it needs one flush of the disk. */
-const gapWaitsMs = [2, 5, 10, 20, 30, 50];
-/** The wait after which a gap is taken for one that stays. */
-const patientWaits = 4;
-/** After a publisher held on to the lock: how long readers leave all publishers alone. */
-const settlePauseMs = 1_000;
+/**
+ * How long a reader waits for a publisher that has taken a number and not committed yet, try by
+ * try: it needs one flush of the disk. The server waits, so that no timer of ours is involved.
+ */
+const gapWaitsSeconds = [0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05];
+/** The wait after which the gap may be one that stays. */
+const patienceSeconds = 0.02;
 const headPage = 1_000;
 
 /** Sends commands and answers their results, in whatever transaction the sender has. */
@@ -65,53 +67,61 @@ export function lastSeq(results: readonly ExecutionResult[]): number {
  */
 export class EventLog implements EventStore {
   readonly #pool: ConnectionPool;
-  readonly #clock: Clock;
   /** Every event up to here is visible to any statement that begins now, or will never exist. */
   #settled = 0;
+  /** The last event that exists up to there. */
+  #head = 0;
   #settling: Promise<void> | undefined;
-  #settlePausedUntil = 0;
 
-  constructor(pool: ConnectionPool, clock: Clock) {
+  constructor(pool: ConnectionPool) {
     this.#pool = pool;
-    this.#clock = clock;
   }
 
   read(after: number, limit: number): Promise<readonly LogEvent[]> {
     return this.readWith((commands) => this.#pool.run("read events", commands), after, limit);
   }
 
-  /** {@link read} by statements of the caller's transaction, whose every statement sees what is committed by then. */
+  /** {@link read} by statements of the caller's transaction, each of which sees what is committed by then. */
   async readWith(send: Send, after: number, limit: number): Promise<readonly LogEvent[]> {
-    return (await this.#readable(send, readText, after, limit)).map(toLogEvent);
+    const rows = await this.#rows(send, command(readText, after, limit), after, "some");
+    return rows.map(toLogEvent);
   }
 
   async head(): Promise<number> {
     if (this.#settled === 0) await this.#settle();
     const send: Send = (commands) => this.#pool.run("log head", commands);
     for (;;) {
-      const rows = await this.#readable(send, readSeqText, this.#settled, headPage);
-      if (rows.length < headPage) return this.#settled;
+      const after = this.#settled;
+      const rows = await this.#rows(send, command(readSeqText, after, headPage), after, "all");
+      if (rows.length < headPage) return this.#head;
     }
   }
 
   /** Forgets what is settled: another server, after a failover, may have lost the end of the log. */
   forget(): void {
     this.#settled = 0;
+    this.#head = 0;
   }
 
-  /** Rows after `after` that no lower one can still join. */
-  async #readable(send: Send, text: string, after: number, limit: number): Promise<readonly Row[]> {
-    for (let waits = 0; ; waits++) {
+  /** Rows after `after` that no lower one can still join; waits for `some`, or for `all` that are visible. */
+  async #rows(
+    send: Send,
+    read: Command,
+    after: number,
+    wanted: "some" | "all",
+  ): Promise<readonly Row[]> {
+    let readable: readonly Row[] = [];
+    for (const seconds of gapWaitsSeconds) {
       // Taken before the statement is sent: what settles later may be missing from its snapshot.
       const settled = this.#settled;
-      const [result] = await send([command(text, after, limit)]);
-      const rows = result?.rows ?? [];
-      const readable = this.#contiguous(rows, after, settled);
-      const waitMs = gapWaitsMs[waits];
-      if (readable.length > 0 || rows.length === 0 || waitMs === undefined) return readable;
-      if (waits === patientWaits) void this.#settle();
-      await new Promise<void>((resume) => void this.#clock.after(waitMs, resume));
+      const results = await send(seconds === 0 ? [read] : [command(waitText, seconds), read]);
+      const rows = results.at(-1)?.rows ?? [];
+      readable = this.#contiguous(rows, after, settled);
+      const gap = readable.length < rows.length;
+      if (!gap || (wanted === "some" && readable.length > 0)) break;
+      if (seconds === patienceSeconds) void this.#settle();
     }
+    return readable;
   }
 
   #contiguous(rows: readonly Row[], after: number, settled: number): readonly Row[] {
@@ -122,10 +132,12 @@ export class EventLog implements EventStore {
       position = Math.max(position, seq);
       return false;
     });
-    // A row after the settled ones, without a gap between, is itself settled.
-    if (after <= settled && settled <= this.#settled)
-      this.#settled = Math.max(this.#settled, position);
-    return gap === -1 ? rows : rows.slice(0, gap);
+    const readable = gap === -1 ? rows : rows.slice(0, gap);
+    // Rows that follow the settled ones without a gap are themselves settled.
+    if (after <= settled && settled <= this.#settled) {
+      this.#advance(position, Number(readable.at(-1)?.["seq"] ?? 0));
+    }
+    return readable;
   }
 
   /**
@@ -133,7 +145,6 @@ export class EventLog implements EventStore {
    * commit, each number given out is either visible or gone with its transaction.
    */
   #settle(): Promise<void> {
-    if (this.#clock.now() < this.#settlePausedUntil) return Promise.resolve();
     this.#settling ??= this.#lockLog().finally(() => (this.#settling = undefined));
     return this.#settling;
   }
@@ -141,11 +152,15 @@ export class EventLog implements EventStore {
   async #lockLog(): Promise<void> {
     try {
       const results = await this.#pool.run("settle log", lockLogCommands);
-      this.#settled = Math.max(this.#settled, lastSeq(results));
+      this.#advance(Number(results.at(-2)?.rows[0]?.["settled"] ?? 0), lastSeq(results));
     } catch {
       // The database is gone, or a publisher holds on; whoever reads meets the gap again and asks again.
-      this.#settlePausedUntil = this.#clock.now() + settlePauseMs;
     }
+  }
+
+  #advance(settled: number, head: number): void {
+    this.#settled = Math.max(this.#settled, settled);
+    this.#head = Math.max(this.#head, head);
   }
 }
 

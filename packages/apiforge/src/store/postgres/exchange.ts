@@ -175,8 +175,8 @@ function toRow(columns: readonly Column[] | undefined, fields: readonly (string 
   return row;
 }
 
+const changingTag = /^(?:INSERT|UPDATE|DELETE|MERGE) (?:\d+ )?(\d+)$/;
+
 function changedRows(tag: string): number {
-  if (tag.startsWith("SELECT")) return 0;
-  const count = Number(tag.slice(tag.lastIndexOf(" ") + 1));
-  return Number.isInteger(count) ? count : 0;
+  return Number(changingTag.exec(tag)?.[1] ?? 0);
 }

@@ -55,6 +55,14 @@ export function endsSession(error: unknown): boolean {
   return endingCodes.has(code) || endingClasses.has(code.slice(0, 2));
 }
 
+/** What a write inside of a read means: the handler's mistake, not the server's state. */
+export function readOnlyFailure(error: unknown): ApiForgeError | undefined {
+  if (!ApiForgeError.is(error) || sqlState(error.cause) !== readOnlyTransaction) return undefined;
+  return storeError("store_query_failed", "A read cannot write. Use a transaction.", {
+    cause: error.cause,
+  });
+}
+
 /** The database cannot be used right now; nothing happened. */
 export function unavailable(cause: unknown): ApiForgeError {
   return storeError(

@@ -35,7 +35,7 @@ export class ConnectionPool {
   readonly #pool: Pool;
   readonly #connections = new WeakMap<PoolClient, PostgresConnection>();
   readonly #uses = new Set<Promise<unknown>>();
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   /** @param onLost called when a connection breaks: the next one may lead to another server. */
   constructor(driver: PostgresDriver, options: PoolOptions, onLost: () => void) {
@@ -59,7 +59,7 @@ export class ConnectionPool {
     this.#pool.on("remove", onLost);
     // An idle connection broke; the next unit of work opens another.
     this.#pool.on("error", (error) => {
-      if (!this.#closed) log.warn({ error }, "an idle database connection was lost");
+      if (this.#closing === undefined) log.warn({ error }, "an idle database connection was lost");
     });
   }
 
@@ -74,8 +74,9 @@ export class ConnectionPool {
     work: (connection: PostgresConnection) => Promise<T>,
     onCut?: () => void,
   ): Promise<T> {
-    if (this.#closed)
+    if (this.#closing !== undefined) {
       return Promise.reject(storeError("store_unavailable", "The server is shutting down."));
+    }
     const running = this.#withinLimit(label, work, onCut);
     this.#uses.add(running);
     return running.finally(() => this.#uses.delete(running));
@@ -93,10 +94,9 @@ export class ConnectionPool {
   }
 
   /** Finishes what was accepted and refuses the rest. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.allSettled(this.#uses);
-    await this.#pool.end();
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#uses).then(() => this.#pool.end());
+    return this.#closing;
   }
 
   #withinLimit<T>(

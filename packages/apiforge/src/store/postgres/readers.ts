@@ -1,7 +1,9 @@
 import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { command, fragmentCommand, type Command, type PostgresConnection } from "./connection.ts";
+import { readOnlyFailure } from "./failures.ts";
 import type { ConnectionPool } from "./pool.ts";
+import { quietly, refuseTransactionControl } from "./user-sql.ts";
 
 const beginText = "begin isolation level repeatable read, read only";
 
@@ -41,12 +43,12 @@ class SnapshotRunner implements SqlRunner {
     this.#connection = connection;
   }
 
-  async query(fragment: SqlFragment): Promise<readonly Row[]> {
-    return (await this.#run(fragmentCommand(fragment))).rows;
+  query(fragment: SqlFragment): Promise<readonly Row[]> {
+    return quietly(this.#run(fragmentCommand(fragment)).then((result) => result.rows));
   }
 
   queryText(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
-    return this.#run({ text, values });
+    return quietly(this.#run({ text, values }));
   }
 
   /** Ends the snapshot. Nobody waits for it: the connection's next user follows in order. */
@@ -60,23 +62,21 @@ class SnapshotRunner implements SqlRunner {
     this.#open = false;
   }
 
-  #run(text: Command): Promise<QueryResult> {
-    const result = this.#send(text);
-    // One that the handler does not wait for must not end the process.
-    result.catch(() => undefined);
-    return result;
-  }
-
-  async #send(text: Command): Promise<QueryResult> {
+  async #run(query: Command): Promise<QueryResult> {
     if (!this.#open) {
       throw storeError(
         "transaction_closed",
         "The read has ended. Await everything that uses it before the handler returns.",
       );
     }
-    const commands = this.#begun ? [text] : [command(beginText), text];
+    refuseTransactionControl(query.text);
+    const commands = this.#begun ? [query] : [command(beginText), query];
     this.#begun = true;
-    const result = (await this.#connection.send(commands)).at(-1);
-    return { rows: result?.rows ?? [], changes: result?.changes ?? 0 };
+    try {
+      const result = (await this.#connection.send(commands)).at(-1);
+      return { rows: result?.rows ?? [], changes: result?.changes ?? 0 };
+    } catch (error) {
+      throw readOnlyFailure(error) ?? error;
+    }
   }
 }

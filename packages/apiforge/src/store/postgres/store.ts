@@ -57,7 +57,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await client.end();
   }
   const pool = new ConnectionPool(driver, { ...options, clock }, () => events.forget());
-  const events: EventLog = new EventLog(pool, clock);
+  const events: EventLog = new EventLog(pool);
   return new PostgresStore(pool, events, clock);
 }
 

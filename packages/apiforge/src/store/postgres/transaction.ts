@@ -18,6 +18,7 @@ import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
 import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./jobs.ts";
+import { quietly, refuseTransactionControl } from "./user-sql.ts";
 
 const beginText = "begin isolation level read committed";
 const lockConsumerText =
@@ -45,12 +46,12 @@ export class PostgresTransaction implements StoreTransaction {
     this.#log = log;
   }
 
-  async query(fragment: SqlFragment): Promise<readonly Row[]> {
-    return (await this.#usersQuery(fragmentCommand(fragment))).rows;
+  query(fragment: SqlFragment): Promise<readonly Row[]> {
+    return quietly(this.#usersQuery(fragmentCommand(fragment)).then((result) => result.rows));
   }
 
   queryText(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
-    return this.#usersQuery({ text, values });
+    return quietly(this.#usersQuery({ text, values }));
   }
 
   async claimKey(digest: Uint8Array): Promise<KeyClaim> {
@@ -122,10 +123,15 @@ export class PostgresTransaction implements StoreTransaction {
       return lastSeq(await this.#connection.send(position));
     }
     const begin = this.#begun ? [] : [command(beginText)];
-    // The log's lock is held from the append to the commit, so that comes last.
-    return lastSeq(
-      await this.#connection.commit([...begin, ...writes, ...position, command("commit")]),
-    );
+    try {
+      // The log's lock is held from the append to the commit, so that comes last.
+      return lastSeq(
+        await this.#connection.commit([...begin, ...writes, ...position, command("commit")]),
+      );
+    } catch (error) {
+      // A statement that nobody waited for has failed before, which is what to look into.
+      throw this.#firstFailure() ?? error;
+    }
   }
 
   /** Undoes everything. What the connection still has open after a failure ends with it. */
@@ -158,15 +164,9 @@ export class PostgresTransaction implements StoreTransaction {
     return toConsumerState(added);
   }
 
-  #usersQuery(text: Command): Promise<QueryResult> {
-    const result = this.#runUsersQuery(text);
-    // One that the handler does not wait for fails the commit; it must not end the process.
-    result.catch(() => undefined);
-    return result;
-  }
-
-  async #runUsersQuery(text: Command): Promise<QueryResult> {
-    const [result] = await this.#send([text]);
+  async #usersQuery(query: Command): Promise<QueryResult> {
+    refuseTransactionControl(query.text);
+    const [result] = await this.#send([query]);
     if (!this.#connection.inTransaction) {
       throw this.#fail(
         storeError(
@@ -189,6 +189,10 @@ export class PostgresTransaction implements StoreTransaction {
     } catch (error) {
       throw this.#fail(error);
     }
+  }
+
+  #firstFailure(): unknown {
+    return this.#failure?.error;
   }
 
   #fail(error: unknown): unknown {

@@ -7,9 +7,9 @@ import type { CheckpointResult } from "./checkpoint-worker.ts";
 import type { SqliteConnection } from "./connection.ts";
 
 /** Pages of the write-ahead log that are not in the database yet at which copying starts: 16 MiB of 2 KiB pages. */
-export const copyAtPages = 8_192;
+const copyAtPages = 8_192;
 /** Pages of the log at which writing pauses until all of it is copied, so that the log starts over: 64 MiB. */
-export const restartAtPages = 32_768;
+const restartAtPages = 32_768;
 
 /**
  * Moves the log's pages into the database from a thread of its own, so that neither the copying

@@ -71,7 +71,11 @@ export class SqliteConnection {
     refuseTransactionControl(text);
     const statement = this.database.prepare(text);
     const returnsRows = statement.columns().length > 0;
-    const prepared = { statement, returnsRows, returning: returnsRows && /\breturning\b/i.test(text) };
+    const prepared = {
+      statement,
+      returnsRows,
+      returning: returnsRows && /\breturning\b/i.test(text),
+    };
     if (this.#prepared.size >= statementCacheSize) {
       const oldest = this.#prepared.keys().next().value;
       if (oldest !== undefined) this.#prepared.delete(oldest);
@@ -136,7 +140,10 @@ function open(path: string, readOnly: boolean): DatabaseSync {
 }
 
 /** Sets each pragma and reads it back: SQLite ignores what it does not know or cannot do. */
-function applyPragmas(database: DatabaseSync, pragmas: Readonly<Record<string, string | number>>): void {
+function applyPragmas(
+  database: DatabaseSync,
+  pragmas: Readonly<Record<string, string | number>>,
+): void {
   for (const [name, wanted] of Object.entries(pragmas)) {
     try {
       database.exec(`pragma ${name} = ${wanted}`);

@@ -15,7 +15,9 @@ export class EventLog {
     this.#append = connection.prepare(
       "insert into forge_events (seq, id, type, tenant, data, request_id, created_at) values (?, ?, ?, ?, ?, ?, ?)",
     );
-    this.#read = connection.prepare("select * from forge_events where seq > ? order by seq limit ?");
+    this.#read = connection.prepare(
+      "select * from forge_events where seq > ? order by seq limit ?",
+    );
     this.#head = readHead(connection);
   }
 
@@ -55,7 +57,9 @@ export class EventLog {
 
 // AUTOINCREMENT remembers the highest seq even after its row is gone, so none is given out twice.
 function readHead(connection: SqliteConnection): number {
-  const row = connection.prepare("select seq from sqlite_sequence where name = 'forge_events'").get();
+  const row = connection
+    .prepare("select seq from sqlite_sequence where name = 'forge_events'")
+    .get();
   return Number(row?.["seq"] ?? 0);
 }
 

@@ -19,10 +19,14 @@ export function sqliteFailure(error: unknown): unknown {
   if (ApiForgeError.is(error) || !isSqliteError(error)) return error;
   const code = error.errcode & 0xff;
   if (unavailable.has(code)) {
-    return storeError("store_unavailable", "The database cannot take writes right now. Try again shortly.", {
-      cause: error,
-      retryAfterSeconds: 1,
-    });
+    return storeError(
+      "store_unavailable",
+      "The database cannot take writes right now. Try again shortly.",
+      {
+        cause: error,
+        retryAfterSeconds: 1,
+      },
+    );
   }
   return storeError("store_query_failed", "A database statement failed.", { cause: error });
 }
@@ -34,7 +38,9 @@ export function sqliteFailure(error: unknown): unknown {
 export function readFailure(error: unknown): unknown {
   // The extended codes of SQLITE_READONLY do speak of the disk.
   if (!isSqliteError(error) || error.errcode !== readOnly) return sqliteFailure(error);
-  return storeError("store_query_failed", "A read cannot write. Write inside a transaction.", { cause: error });
+  return storeError("store_query_failed", "A read cannot write. Write inside a transaction.", {
+    cause: error,
+  });
 }
 
 /** True when a row with the same unique value is there already. */
@@ -56,4 +62,12 @@ export function isBusy(error: unknown): boolean {
 
 function isSqliteError(error: unknown): error is Error & { errcode: number } {
   return error instanceof Error && "errcode" in error && typeof error.errcode === "number";
+}
+
+/** The error of a read that is used after its end. */
+export function readEnded(): Error {
+  return storeError(
+    "transaction_closed",
+    "The read has ended. Await everything that uses it before the handler returns.",
+  );
 }

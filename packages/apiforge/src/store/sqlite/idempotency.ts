@@ -58,9 +58,13 @@ export class IdempotencyTable {
       );
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      throw storeError("idempotency_key_taken", "Another request with this idempotency key was answered first.", {
-        cause: error,
-      });
+      throw storeError(
+        "idempotency_key_taken",
+        "Another request with this idempotency key was answered first.",
+        {
+          cause: error,
+        },
+      );
     }
   }
 

@@ -1,9 +1,22 @@
 import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
-import type { ClaimedJob, JobLease, JobRecord, JobSettlement, JobState, NewJob } from "../contract.ts";
+import type {
+  ClaimedJob,
+  JobLease,
+  JobRecord,
+  JobSettlement,
+  JobState,
+  NewJob,
+} from "../contract.ts";
 import { storeError } from "../errors.ts";
-import { claimedColumns, processDiedError, stateNumber, toClaimedJobs, toJobRecord } from "../job-row.ts";
+import {
+  claimedColumns,
+  processDiedError,
+  stateNumber,
+  toClaimedJobs,
+  toJobRecord,
+} from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
 
 const promoteLimit = 1_000;
@@ -88,7 +101,8 @@ export class JobTable {
   }
 
   insertUnique(job: NewJob): { id: string; inserted: boolean } {
-    if (this.#insertUnique.run(...this.#insertValues(job)).changes === 1) return { id: job.id, inserted: true };
+    if (this.#insertUnique.run(...this.#insertValues(job)).changes === 1)
+      return { id: job.id, inserted: true };
     return { id: String(this.#holder.get(job.type, job.dedupeKey)?.["id"]), inserted: false };
   }
 
@@ -120,7 +134,9 @@ export class JobTable {
 
   nextDueInMs(): number | undefined {
     const due = this.#nextDue.get()?.["due"];
-    return due === null || due === undefined ? undefined : Math.max(0, Number(due) - this.#clock.now());
+    return due === null || due === undefined
+      ? undefined
+      : Math.max(0, Number(due) - this.#clock.now());
   }
 
   find(id: string): JobRecord | undefined {
@@ -136,7 +152,10 @@ export class JobTable {
   retryDead(id: string): boolean {
     if (this.#retryDead.run(id).changes === 1) return true;
     if (this.find(id)?.state !== "dead") return false;
-    throw storeError("job_duplicate", "Another job with the same dedupe key waits or runs; retry after it has ended.");
+    throw storeError(
+      "job_duplicate",
+      "Another job with the same dedupe key waits or runs; retry after it has ended.",
+    );
   }
 
   sweepCompleted(olderThanMs: number, limit: number): number {

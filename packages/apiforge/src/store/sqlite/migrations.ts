@@ -14,7 +14,9 @@ export function migrate(connection: SqliteConnection, migrations: readonly Migra
       .prepare("select name, checksum from forge_migrations")
       .all()
       .map((row) => ({ name: String(row["name"]), checksum: String(row["checksum"]) }));
-    const record = database.prepare("insert into forge_migrations (name, checksum, applied_at) values (?, ?, ?)");
+    const record = database.prepare(
+      "insert into forge_migrations (name, checksum, applied_at) values (?, ?, ?)",
+    );
     for (const step of pendingSteps(migrationSteps(migrations, "sqlite"), applied)) {
       database.exec("begin immediate");
       try {

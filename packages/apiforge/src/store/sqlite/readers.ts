@@ -3,21 +3,39 @@ import type { StatementSync } from "node:sqlite";
 import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { openReader, type SqliteConnection } from "./connection.ts";
-import { readFailure, sqliteFailure } from "./failures.ts";
+import { readEnded, readFailure, sqliteFailure } from "./failures.ts";
+import { ReadThread } from "./read-thread.ts";
 import { withinLimit, type TimeLimit } from "./time-limit.ts";
 
-/** A reading connection with the statements of its snapshot. */
+/** A statement that keeps the event loop busy for longer moves its reads to a thread. */
+const slowStatementMs = 20;
+
+/** A snapshot on a connection of its own. */
+interface Snapshot {
+  readonly runner: SqlRunner;
+  /** Gives the connection back; `cutOff` when a statement may still be running on it. */
+  end(cutOff: boolean): void;
+}
+
+/** A reading connection of the main thread. */
 interface Reader {
   readonly connection: SqliteConnection;
   readonly begin: StatementSync;
   readonly end: StatementSync;
 }
 
-/** Connections that see committed data only; one is in use for the length of one read. */
+/**
+ * Connections that see committed data only, each in use by one read at a time. A read is a few
+ * microseconds of work for which a thread would cost more than it saves, so reads run on the main
+ * thread until one of their statements proves slow: from then on reads of that label run in a
+ * thread, and the event loop has stalled for it once.
+ */
 export class ReaderPool {
   readonly #path: string;
   readonly #limit: TimeLimit;
   readonly #idle: Reader[] = [];
+  readonly #idleThreads: ReadThread[] = [];
+  readonly #slowLabels = new Set<string>();
   readonly #reads = new Set<Promise<unknown>>();
   #closed = false;
 
@@ -43,36 +61,80 @@ export class ReaderPool {
     this.#closed = true;
     await Promise.allSettled(this.#reads);
     for (const reader of this.#idle.splice(0)) reader.connection.close();
+    await Promise.all(this.#idleThreads.splice(0).map((thread) => thread.close()));
   }
 
   async #read<T>(label: string, work: (runner: SqlRunner) => Promise<T>): Promise<T> {
-    const reader = this.#idle.pop() ?? this.#open();
-    const runner = new SnapshotRunner(reader.connection);
+    const snapshot = this.#slowLabels.has(label)
+      ? this.#threadSnapshot()
+      : this.#mainSnapshot(label);
+    let isCutOff = false;
+    const cutOff = (): void => {
+      isCutOff = true;
+    };
     try {
-      reader.begin.run();
-      return await withinLimit(this.#limit, label, () => work(runner), () => runner.end());
+      return await withinLimit(this.#limit, label, () => work(snapshot.runner), cutOff);
     } catch (error) {
       throw sqliteFailure(error);
     } finally {
-      runner.end();
-      if (reader.connection.database.isTransaction) reader.end.run();
-      this.#idle.push(reader);
+      snapshot.end(isCutOff);
     }
   }
 
-  #open(): Reader {
+  #mainSnapshot(label: string): Snapshot {
+    const reader = this.#idle.pop() ?? this.#openReader();
+    reader.begin.run();
+    const runner = new MainRunner(reader.connection, (elapsedMs) =>
+      this.#moveToThread(label, elapsedMs),
+    );
+    return {
+      runner,
+      end: () => {
+        runner.end();
+        reader.end.run();
+        this.#idle.push(reader);
+      },
+    };
+  }
+
+  #threadSnapshot(): Snapshot {
+    const thread = this.#idleThreads.pop() ?? new ReadThread(this.#path);
+    thread.begin();
+    return {
+      runner: thread,
+      end: (cutOff) => {
+        // A statement that runs cannot be interrupted from here; its thread is left to end alone.
+        if (cutOff) void thread.close();
+        else if (thread.end()) this.#idleThreads.push(thread);
+      },
+    };
+  }
+
+  #moveToThread(label: string, elapsedMs: number): void {
+    if (elapsedMs < slowStatementMs || this.#slowLabels.has(label)) return;
+    this.#slowLabels.add(label);
+    const fields = { label, elapsedMs: Math.round(elapsedMs) };
+    this.#limit.log.warn(
+      fields,
+      "slow read stalled the event loop; from now on it runs in a thread",
+    );
+  }
+
+  #openReader(): Reader {
     const connection = openReader(this.#path);
     return { connection, begin: connection.prepare("begin"), end: connection.prepare("rollback") };
   }
 }
 
-class SnapshotRunner implements SqlRunner {
+class MainRunner implements SqlRunner {
   readonly dialect = "sqlite";
   readonly #connection: SqliteConnection;
+  readonly #onStatement: (elapsedMs: number) => void;
   #open = true;
 
-  constructor(connection: SqliteConnection) {
+  constructor(connection: SqliteConnection, onStatement: (elapsedMs: number) => void) {
     this.#connection = connection;
+    this.#onStatement = onStatement;
   }
 
   async query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -88,13 +150,14 @@ class SnapshotRunner implements SqlRunner {
   }
 
   #run(text: string, values: readonly SqlValue[]): QueryResult {
-    if (!this.#open) {
-      throw storeError("transaction_closed", "The read has ended. Await everything that uses it before the handler returns.");
-    }
+    if (!this.#open) throw readEnded();
+    const startedAt = performance.now();
     try {
       return this.#connection.query(text, values);
     } catch (error) {
       throw readFailure(error);
+    } finally {
+      this.#onStatement(performance.now() - startedAt);
     }
   }
 }

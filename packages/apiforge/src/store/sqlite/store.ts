@@ -29,6 +29,9 @@ import { WalSync } from "./wal-sync.ts";
 import { WorkerTable } from "./workers.ts";
 import { GroupWriter } from "./writer.ts";
 
+/** Pages that one step of a backup copies: all of them. */
+const everyPage = 2 ** 31 - 1;
+
 /** Where and how a SQLite store is opened. */
 export interface SqliteStoreOptions extends StoreOptions {
   /** File path, or `:memory:` for a store that ends with the process. */
@@ -64,7 +67,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const writer = new GroupWriter({ connection, tables, sync, checkpointer, ...limit });
     const readers = persistent ? new ReaderPool(path, limit) : undefined;
     const workers = new WorkerTable(connection, tables.jobs, clock);
-    return new SqliteStore({ path, connection, tables, workers, writer, readers, sync, checkpointer, lock });
+    return new SqliteStore({
+      path,
+      connection,
+      tables,
+      workers,
+      writer,
+      readers,
+      sync,
+      checkpointer,
+      lock,
+    });
   } catch (error) {
     connection?.close();
     lock?.release();
@@ -78,6 +91,7 @@ interface SqliteParts {
   readonly tables: Tables;
   readonly workers: WorkerTable;
   readonly writer: GroupWriter;
+  /** Undefined in memory, where no second connection can see the data. */
   readonly readers: ReaderPool | undefined;
   readonly sync: WalSync;
   readonly checkpointer: Checkpointer | undefined;
@@ -107,7 +121,8 @@ class SqliteStore implements Store {
   }
 
   async read<T>(label: string, work: (reader: SqlRunner) => Promise<T>): Promise<T> {
-    const value = await (this.#parts.readers?.read(label, work) ?? this.#readThroughWriter(label, work));
+    const value = await (this.#parts.readers?.read(label, work) ??
+      this.#readThroughWriter(label, work));
     // What was read may be committed but not on disk yet; saying it then would be a lie after a power cut.
     await this.#parts.sync.settled();
     return value;
@@ -119,13 +134,16 @@ class SqliteStore implements Store {
 
   async backup(path: string): Promise<void> {
     if (this.#parts.path === inMemory) {
-      throw storeError("store_misconfigured", "A store in memory has nothing to back up. Give it a file.");
+      throw storeError(
+        "store_misconfigured",
+        "A store in memory has nothing to back up. Give it a file.",
+      );
     }
     // A connection of its own sees committed data only, and one step is one snapshot: a backup in
     // several steps starts over with every write. It runs in libuv's thread pool.
     const source = openReader(this.#parts.path);
     try {
-      await backupDatabase(source.database, path, { rate: -1 });
+      await backupDatabase(source.database, path, { rate: everyPage });
     } finally {
       source.close();
     }
@@ -157,7 +175,8 @@ class SqliteStore implements Store {
   #jobStore(): JobStore {
     const { jobs } = this.#parts.tables;
     return {
-      claim: (queue, owner, limit) => this.#unit("claim jobs", () => jobs.claim(queue, owner, limit)),
+      claim: (queue, owner, limit) =>
+        this.#unit("claim jobs", () => jobs.claim(queue, owner, limit)),
       settle: (settlements) =>
         this.#unit("settle jobs", () => settlements.map((settlement) => jobs.settle(settlement))),
       nextDueInMs: () => this.#unit("next due job", () => jobs.nextDueInMs()),
@@ -175,7 +194,8 @@ class SqliteStore implements Store {
       register: (owner) => this.#unit("register worker", () => workers.register(owner)),
       heartbeat: (owner) => this.#unit("heartbeat", () => workers.heartbeat(owner)),
       unregister: (owner) => this.#unit("unregister worker", () => void workers.unregister(owner)),
-      recoverExpired: (expiryMs) => this.#unit("recover jobs", () => workers.recoverExpired(expiryMs)),
+      recoverExpired: (expiryMs) =>
+        this.#unit("recover jobs", () => workers.recoverExpired(expiryMs)),
     };
   }
 
@@ -191,7 +211,8 @@ class SqliteStore implements Store {
     const { idempotency } = this.#parts.tables;
     return {
       find: (digest) => this.#unit("find answer", () => idempotency.find(digest)),
-      sweep: (olderThanMs, limit) => this.#unit("sweep answers", () => idempotency.sweep(olderThanMs, limit)),
+      sweep: (olderThanMs, limit) =>
+        this.#unit("sweep answers", () => idempotency.sweep(olderThanMs, limit)),
     };
   }
 }

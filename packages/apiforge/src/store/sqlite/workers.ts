@@ -19,7 +19,9 @@ export class WorkerTable {
     this.#jobs = jobs;
     this.#others = connection.prepare("select owner from forge_workers where owner <> ?");
     this.#expired = connection.prepare("select owner from forge_workers where heartbeat_at < ?");
-    this.#save = connection.prepare("insert or replace into forge_workers (owner, heartbeat_at) values (?, ?)");
+    this.#save = connection.prepare(
+      "insert or replace into forge_workers (owner, heartbeat_at) values (?, ?)",
+    );
     this.#beat = connection.prepare("update forge_workers set heartbeat_at = ? where owner = ?");
     this.#remove = connection.prepare("delete from forge_workers where owner = ?");
   }

@@ -37,7 +37,7 @@ interface Watch {
   readonly label: string;
   readonly startedAt: number;
   readonly tx: SqliteTransaction;
-  reject(error: unknown): void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What the writer is made of. */
@@ -79,7 +79,8 @@ export class GroupWriter {
 
   /** Runs `work` in the next group; resolves when its commit is on disk. */
   run<T>(label: string, work: (tx: SqliteTransaction) => Promise<T>): Promise<Committed<T>> {
-    if (this.#closed) return Promise.reject(storeError("store_unavailable", "The server is shutting down."));
+    if (this.#closed)
+      return Promise.reject(storeError("store_unavailable", "The server is shutting down."));
     // Nothing can be promised any more, so nothing more is begun.
     if (this.#parts.sync.failure !== undefined) return Promise.reject(this.#parts.sync.refusal());
     return new Promise<Committed<T>>((resolve, reject) => {
@@ -154,7 +155,10 @@ export class GroupWriter {
       this.#watch = undefined;
       const elapsedMs = performance.now() - startedAt;
       if (elapsedMs > slowUnitMs) {
-        log.warn({ label: unit.label, elapsedMs: Math.round(elapsedMs) }, "slow transaction held all writers");
+        log.warn(
+          { label: unit.label, elapsedMs: Math.round(elapsedMs) },
+          "slow transaction held all writers",
+        );
       }
     }
   }
@@ -212,7 +216,8 @@ export class GroupWriter {
     // A commit fails for the fault of one unit where a constraint is checked that late. Nobody can
     // tell which; only a unit that was alone has earned the error.
     const alone = committing && ran.length === 1;
-    for (const { unit } of ran) unit.reject(alone ? sqliteFailure(error) : neighboursFailure(error));
+    for (const { unit } of ran)
+      unit.reject(alone ? sqliteFailure(error) : neighboursFailure(error));
   }
 
   async #answer(ran: readonly Ran[]): Promise<void> {
@@ -231,8 +236,12 @@ export class GroupWriter {
 function neighboursFailure(error: unknown): unknown {
   const failure = sqliteFailure(error);
   if (ApiForgeError.is(failure) && failure.retryable) return failure;
-  return storeError("store_unavailable", "The commit that this request shared with others failed. Try again.", {
-    cause: error,
-    retryAfterSeconds: 1,
-  });
+  return storeError(
+    "store_unavailable",
+    "The commit that this request shared with others failed. Try again.",
+    {
+      cause: error,
+      retryAfterSeconds: 1,
+    },
+  );
 }

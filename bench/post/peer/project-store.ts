@@ -20,18 +20,6 @@ create table if not exists events (
   created_at timestamptz not null
 );`;
 
-/** One statement is one transaction and one round trip; pg prepares it once per connection. */
-const insertProject = {
-  name: "insert-project",
-  text: `
-with project as (
-  insert into projects (id, tenant, name, status, description, created_by, created_at)
-  values ($1, $2, $3, $4, $5, $6, $7)
-)
-insert into events (type, tenant, data, request_id, created_at)
-values ('project.created', $2, $8, $9, $7)`,
-};
-
 /** A project as it is stored. */
 export interface Project {
   readonly id: string;
@@ -49,28 +37,10 @@ export interface ProjectStore {
   close(): Promise<void>;
 }
 
-/** Connects, creates the missing tables and opens a pool of `connections`. */
-export async function openProjectStore(url: string, connections: number): Promise<ProjectStore> {
+/** Connects, creates the missing tables and answers a pool of `connections`. */
+export async function openPool(url: string, connections: number): Promise<pg.Pool> {
   const pool = new pg.Pool({ connectionString: url, max: connections });
   pool.on("error", (error) => console.error("An idle PostgreSQL connection failed:", error));
   await pool.query(schema);
-  return {
-    async insert(tenant, project, requestId) {
-      await pool.query({
-        ...insertProject,
-        values: [
-          project.id,
-          tenant,
-          project.name,
-          project.status,
-          project.description,
-          project.createdBy,
-          project.createdAt,
-          JSON.stringify(project),
-          requestId,
-        ],
-      });
-    },
-    close: () => pool.end(),
-  };
+  return pool;
 }

@@ -1,0 +1,28 @@
+/*
+ * `npm run bench` names the benchmarks, `npm run -w bench bench -- post --seconds 5` runs one of them.
+ */
+
+const usage = `Usage: npm run -w bench bench -- <name> [options]
+
+  post        POST /api/projects against Fastify + PostgreSQL + Redis + BullMQ
+  startup     time to the first answer, memory of an idle server
+  store-size  the same writes on an empty and on a filled store
+  writer      where SQLite's writer runs and who syncs and checkpoints its log
+
+Options, method and durations: bench/README.md. Needs Linux with wrk and redis-server.`;
+
+const programs: ReadonlyMap<string, () => Promise<unknown>> = new Map([
+  ["post", () => import("./post/run.ts")],
+  ["startup", () => import("./startup/run.ts")],
+  ["store-size", () => import("./store-size/run.ts")],
+  ["writer", () => import("./writer/run.ts")],
+]);
+
+const [name = ""] = process.argv.splice(2, 1);
+const program = programs.get(name);
+if (program === undefined) {
+  console.log(usage);
+  if (name !== "") process.exitCode = 2;
+} else {
+  await program();
+}

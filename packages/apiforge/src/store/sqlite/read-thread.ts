@@ -1,0 +1,80 @@
+import { Worker } from "node:worker_threads";
+
+import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../contract.ts";
+import { readEnded, readFailure } from "./failures.ts";
+import type { ReadRequest, ReadResponse } from "./read-worker.ts";
+
+interface Pending {
+  resolve(result: QueryResult): void;
+  reject(error: unknown): void;
+}
+
+/** A reading connection in a thread of its own; one snapshot at a time. */
+export class ReadThread implements SqlRunner {
+  readonly dialect = "sqlite";
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 0;
+  #open = false;
+  #failed = false;
+
+  constructor(path: string) {
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+    this.#worker = new Worker(new URL(`./read-worker.${extension}`, import.meta.url), {
+      workerData: path,
+    });
+    this.#worker.unref();
+    this.#worker.on("message", (response: ReadResponse) => this.#settle(response));
+    this.#worker.on("error", (error) => this.#fail(error));
+  }
+
+  begin(): void {
+    this.#open = true;
+    void this.#send("begin", []).catch(() => undefined);
+  }
+
+  /** Ends the snapshot; false when the thread can no longer be used. */
+  end(): boolean {
+    this.#open = false;
+    void this.#send("rollback", []).catch(() => undefined);
+    return !this.#failed;
+  }
+
+  async query(fragment: SqlFragment): Promise<readonly Row[]> {
+    return (await this.queryText(fragment.texts.join("?"), fragment.values)).rows;
+  }
+
+  async queryText(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
+    if (!this.#open) throw readEnded();
+    return this.#send(text, values);
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+    await this.#worker.terminate();
+  }
+
+  #send(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
+    return new Promise((resolve, reject) => {
+      const request: ReadRequest = { id: this.#nextId++, text, values };
+      this.#pending.set(request.id, { resolve, reject });
+      this.#worker.postMessage(request);
+    });
+  }
+
+  #settle(response: ReadResponse): void {
+    const pending = this.#pending.get(response.id);
+    this.#pending.delete(response.id);
+    if ("result" in response) pending?.resolve(response.result);
+    else
+      pending?.reject(
+        readFailure(Object.assign(new Error(response.message), { errcode: response.errcode })),
+      );
+  }
+
+  #fail(error: unknown): void {
+    this.#failed = true;
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,4 @@
+import { storeContract } from "@apiforge/testing/contracts";
+import { postgres } from "./postgres-fixture.ts";
+
+storeContract(postgres);
