@@ -33,9 +33,17 @@ export function staleReason(root) {
  * @param {string} root
  */
 export function hasPinnedNode(root) {
-  const bin = join(root, "node_modules", "node", "bin");
+  return existsSync(pinnedNode(root));
+}
+
+/**
+ * Path of the pinned Node.js, there or not.
+ * @param {string} root
+ */
+export function pinnedNode(root) {
   // On Windows `node` is an empty placeholder beside the real file.
-  return existsSync(join(bin, process.platform === "win32" ? "node.exe" : "node"));
+  const name = process.platform === "win32" ? "node.exe" : "node";
+  return join(root, "node_modules", "node", "bin", name);
 }
 
 /**

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { copyStatement, storeCopies, type RowCopies } from "./row-copies.ts";
+import { copyStatement, keepOriginal, storeCopies, type RowCopies } from "./row-copies.ts";
 
 const copiesPerCommit = 1_000_000;
 
@@ -35,6 +35,7 @@ async function copyRows(client: pg.Client, copies: RowCopies, rows: number): Pro
      where table_schema = current_schema() and table_name = $1 order by ordinal_position`,
     [copies.table],
   );
+  await client.query(keepOriginal(copies));
   const statement = copyStatement(
     copies,
     columns.map(({ name }) => name),

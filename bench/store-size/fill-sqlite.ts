@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { sqliteFile } from "../post/targets/apiforge-effects.ts";
-import { copyStatement, storeCopies, type RowCopies } from "./row-copies.ts";
+import { copyStatement, keepOriginal, storeCopies, type RowCopies } from "./row-copies.ts";
 
 const copiesPerCommit = 1_000_000;
 const cacheKib = 2_097_152;
@@ -45,6 +45,7 @@ function copyRows(database: DatabaseSync, copies: RowCopies, rows: number): void
     .prepare(`select name from pragma_table_info('${copies.table}')`)
     .all()
     .map((row) => String(row.name));
+  database.exec(keepOriginal(copies));
   const insert = database.prepare(
     `with recursive numbers(i) as (select ? union all select i + 1 from numbers where i < ?)
      ${copyStatement(copies, columns, "numbers")}`,

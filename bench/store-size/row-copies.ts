@@ -46,7 +46,16 @@ export function storeCopies(dialect: CopyDialect): RowCopies[] {
   ];
 }
 
-/** An INSERT of copies `from` up to and including `to`; `numbers` is a FROM item with a column `i`. */
+/**
+ * Keeps the table's one real row as the temporary table `original`. Later statements cannot read it
+ * from the table itself, where any copy may come first.
+ */
+export function keepOriginal(copies: RowCopies): string {
+  return `drop table if exists original;
+    create temporary table original as select * from ${copies.table} limit 1`;
+}
+
+/** An INSERT of copies `from` up to and including `to`; `numbers` is a FROM item with a column `i`. Needs {@link keepOriginal}. */
 export function copyStatement(
   copies: RowCopies,
   columns: readonly string[],
@@ -55,5 +64,5 @@ export function copyStatement(
   const copied = columns.filter((column) => !copies.numbered.includes(column));
   const values = copied.map((column) => copies.changed[column] ?? column);
   return `insert into ${copies.table} (${copied.join(", ")})
-    select ${values.join(", ")} from (select * from ${copies.table} limit 1) as original, ${numbers}`;
+    select ${values.join(", ")} from original, ${numbers}`;
 }

@@ -1,21 +1,3 @@
-import { projects } from "@apiforge/example-projects";
-import { ApiForgeError, createForge, runForge } from "apiforge";
+import { serve } from "./serve.ts";
 
-import { connectProviders } from "./providers.ts";
-
-try {
-  const providers = await connectProviders(process.env, sandboxPort());
-  const forge = await createForge([projects(providers.slack)]);
-  if (providers.sandboxUrl !== undefined)
-    console.log(`Sandbox providers on ${providers.sandboxUrl}`);
-  await runForge(forge);
-} catch (error) {
-  if (!ApiForgeError.is(error)) throw error;
-  console.error(`APIForge cannot start: ${error.message} (${error.code})`);
-  process.exit(1);
-}
-
-/** `SANDBOX_PORT`; by default any free one. */
-function sandboxPort(): number {
-  return Number(process.env["SANDBOX_PORT"] ?? 0);
-}
+await serve();

@@ -15,6 +15,7 @@ import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
+import { keysFailure, listenFailure } from "./start-failure.ts";
 import { mergeSystems, type System } from "./system.ts";
 
 /** Time that running jobs are given to end when the server stops. */
@@ -32,7 +33,10 @@ export interface Forge {
   readonly config: Config;
   /** For work outside of requests: set-up, scripts, tests. */
   readonly durable: Durable;
-  /** Opens the port; resolves once requests are served. `url` tells the port that was chosen. */
+  /**
+   * Opens the port; resolves once requests are served. `url` tells the port that was chosen.
+   * @throws {address_unusable} when another process has it, or this machine does not have it.
+   */
   listen(): Promise<{ readonly url: string }>;
   /** Stops accepting, finishes requests and jobs in flight (10 s each at most), gives back the rest, closes the store. */
   stop(): Promise<void>;
@@ -44,6 +48,8 @@ export interface Forge {
  * served after `listen()`.
  * @throws {config_invalid} naming every setting that cannot be used.
  * @throws {store_locked} when another process uses the embedded database.
+ * @throws {store_misconfigured} when the store cannot keep its promises as it is set up.
+ * @throws {data_dir_unusable} when generated keys cannot be kept.
  * @throws {store_unavailable} when PostgreSQL cannot be reached.
  */
 export async function createForge(
@@ -60,7 +66,7 @@ export async function createForge(
     return await assemble(config, system, store, log);
   } catch (error) {
     await store.close();
-    throw error;
+    throw keysFailure(error);
   }
 }
 
@@ -89,7 +95,13 @@ async function assemble(
   return {
     config,
     durable,
-    listen: () => edge.listen(config),
+    async listen() {
+      try {
+        return await edge.listen(config);
+      } catch (error) {
+        throw listenFailure(error, config);
+      }
+    },
     stop: () => (stopping ??= stop()),
     [Symbol.asyncDispose]: () => (stopping ??= stop()),
   };

@@ -103,7 +103,7 @@ export function defineJob<S extends Schema>(
 export interface EnqueueOptions {
   /** Wait before the first attempt. Default none. */
   readonly delay?: Duration;
-  /** Lower runs first. Default: the job type's. */
+  /** Lower runs first; a whole number of 32 bits. Default: the job type's. */
   readonly priority?: number;
   /** While a job of this type with this key waits or runs, no second one is enqueued. 1-255 characters. */
   readonly dedupeKey?: string;

@@ -8,6 +8,8 @@ import { sql, type SqlTag } from "./sql.ts";
 /** Largest stored payload of a job or event. Larger content belongs in a row or a file that the payload names. */
 export const maxPayloadBytes = 256 * 1024;
 
+const maxDedupeKeyChars = 255;
+
 /** On whose behalf a transaction runs; stamped on its events and jobs. */
 export interface Actor {
   readonly tenant: string;
@@ -34,6 +36,7 @@ export interface Transaction extends Reader {
    * a live job holds, answers that job's id and adds nothing.
    * @throws {job_input_invalid} when `input` does not satisfy the job's schema.
    * @throws {payload_too_large} above 256 KB.
+   * @throws {RangeError} when an option is outside of what {@link EnqueueOptions} allows.
    */
   enqueue<S extends Schema>(
     job: JobDefinition<S>,
@@ -69,7 +72,15 @@ export function createTransaction(
         `Event ${event.name}`,
         checked(event.compiled.validate(data), "event_invalid", event.name),
       );
-      store.appendEvent({ id, type: event.name, data: payload, createdAt: nowMs, ...actor });
+      const { tenant, requestId } = actor;
+      store.appendEvent({
+        id,
+        type: event.name,
+        data: payload,
+        tenant,
+        requestId,
+        createdAt: nowMs,
+      });
       return id;
     },
     async enqueue(job, input, options = {}) {
@@ -96,13 +107,26 @@ function newJob(
     queue: job.queue,
     type: job.name,
     payload,
-    priority: options.priority ?? job.priority,
+    priority: checkedPriority(options.priority ?? job.priority),
     delayMs: durationMs(options.delay ?? 0),
     maxAttempts: job.attempts,
-    dedupeKey: options.dedupeKey ?? null,
+    dedupeKey: options.dedupeKey === undefined ? null : checkedDedupeKey(options.dedupeKey),
     tenant: actor.tenant,
     requestId: actor.requestId,
   };
+}
+
+function checkedPriority(priority: number): number {
+  // What a 32-bit column holds.
+  if (Number.isInteger(priority) && Math.abs(priority) < 2 ** 31) return priority;
+  throw new RangeError(`${priority} is not a priority; write a whole number below 2^31`);
+}
+
+function checkedDedupeKey(key: string): string {
+  if (key.length >= 1 && key.length <= maxDedupeKeyChars) return key;
+  throw new RangeError(
+    `A dedupe key has 1 to ${maxDedupeKeyChars} characters, not ${key.length}; hash longer ones`,
+  );
 }
 
 async function insert(store: StoreTransaction, job: NewJob): Promise<EnqueuedJob> {

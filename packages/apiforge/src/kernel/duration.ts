@@ -5,12 +5,13 @@ const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as co
 const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 
 /**
- * Milliseconds of a {@link Duration}.
- * @throws {RangeError} when the text is not a duration or the number is negative or not finite.
+ * Whole milliseconds of a {@link Duration}, rounded to the nearest: timers and columns take no
+ * fractions, and 1.1 * 1000 is not 1100.
+ * @throws {RangeError} when the text is not a duration or the number is negative or too large.
  */
 export function durationMs(duration: Duration): number {
-  const value = typeof duration === "number" ? duration : parse(duration);
-  if (!Number.isFinite(value) || value < 0) {
+  const value = Math.round(typeof duration === "number" ? duration : parse(duration));
+  if (!Number.isSafeInteger(value) || value < 0) {
     throw new RangeError(
       `${String(duration)} is not a duration; write for example 500ms, 2s, 15m, 24h or 7d`,
     );

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import type { TSchema } from "typebox";
+import { Format } from "typebox/format";
 
 import type {
   CompiledSchema,
@@ -22,7 +23,10 @@ const ajv = {
 
 /**
  * Compiles a schema once, at start, into a function that runs per request.
- * @throws {TypeError} when a Standard Schema validates asynchronously or cannot say its JSON Schema.
+ * Its JSON Schema is made when it is first asked for: what nobody documents, such as the input of a
+ * job, may use what JSON Schema cannot say (the result of a Zod transform); reading that throws
+ * what the library throws.
+ * @throws {TypeError} when a TypeBox type is no valid JSON Schema.
  */
 export function compileSchema<S extends Schema>(
   schema: S,
@@ -31,15 +35,25 @@ export function compileSchema<S extends Schema>(
   return isStandardSchema(schema) ? compileStandard(schema) : compileTypeBox(schema, source);
 }
 
+const draft = { target: "draft-2020-12" } as const;
+
 function isStandardSchema(schema: Schema): schema is StandardSchema {
   return "~standard" in schema;
 }
 
 function compileStandard<T>(schema: StandardSchema): CompiledSchema<T> {
   const standard = schema["~standard"];
+  let input: JsonSchema | undefined;
+  let output: JsonSchema | undefined;
   return {
-    input: standard.jsonSchema.input({ target: "draft-2020-12" }),
-    output: standard.jsonSchema.output({ target: "draft-2020-12" }),
+    get input() {
+      input ??= standard.jsonSchema.input(draft);
+      return input;
+    },
+    get output() {
+      output ??= standard.jsonSchema.output(draft);
+      return output;
+    },
     validate(value) {
       const result = standard.validate(value);
       if (result instanceof Promise) {
@@ -68,17 +82,28 @@ function unrecognizedKey(issue: object): string[] {
 function compileTypeBox<T>(schema: TSchema, source: ValueSource): CompiledSchema<T> {
   // TypeBox types are JSON Schema objects; only their symbol keys are not.
   const jsonSchema: JsonSchema = JSON.parse(JSON.stringify(schema));
+  addFormats(ajv[source]);
   const validate: ValidateFunction<T> = ajv[source].compile<T>(jsonSchema);
   return {
     input: jsonSchema,
     output: jsonSchema,
     validate(value): SchemaResult<T> {
-      // Ajv writes defaults and coerced values into what it is given.
-      const copy: unknown = structuredClone(value);
+      let copy: unknown;
+      try {
+        // Ajv writes defaults and coerced values into what it is given.
+        copy = structuredClone(value);
+      } catch {
+        return { ok: false, issues: [{ path: "", message: "must be data, without functions" }] };
+      }
       if (validate(copy)) return { ok: true, value: copy };
       return { ok: false, issues: (validate.errors ?? []).map(ajvIssue) };
     },
   };
+}
+
+/** Ajv knows no format by itself and would let any text through, so it gets TypeBox's own checks. */
+function addFormats(instance: Ajv2020): void {
+  for (const [name, check] of Format.Entries()) instance.addFormat(name, check);
 }
 
 function ajvIssue(error: ErrorObject): SchemaIssue {

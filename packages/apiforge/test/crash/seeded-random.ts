@@ -9,10 +9,10 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** The seed of `APIFORGE_CRASH_SEED`, else a new one; printed, so that a failure can be run again. */
-export function announcedSeed(): number {
+/** The seed of `APIFORGE_CRASH_SEED`, else a new one; printed, so that `test` can be run again. */
+export function announcedSeed(test: string): number {
   const given = process.env["APIFORGE_CRASH_SEED"];
   const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
-  console.log(`APIFORGE_CRASH_SEED=${seed}`);
+  console.log(`${test}: APIFORGE_CRASH_SEED=${seed}`);
   return seed;
 }

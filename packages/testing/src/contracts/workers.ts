@@ -103,6 +103,30 @@ export function workersContract(fixture: StoreFixture): void {
       expect((await store.jobs.find(id))?.lastError).toMatch(/process died/);
     });
 
+    test("takes what an owner claimed after it was declared dead", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      const [lost, living] = [await addJob(store), await addJob(store)];
+      await store.workers.register("w1");
+      await open.advance(expiryMs + 1);
+      await store.workers.recoverExpired(expiryMs);
+      // The stalled process wakes up, claims before its next heartbeat, and dies.
+      await store.jobs.claim("mail", "w1", 1);
+      await store.workers.register("w2");
+      await store.jobs.claim("mail", "w2", 1);
+      await store.workers.recoverExpired(expiryMs);
+      if (store.capabilities.singleProcess) {
+        // The second process has taken over when it registered.
+        await store.jobs.claim("mail", "w2", 1);
+      }
+      expect(await store.workers.recoverExpired(expiryMs)).toBe(0);
+      const [again] = await store.jobs.claim("mail", "w3", 1);
+      const found = [await store.jobs.find(lost), await store.jobs.find(living)];
+      expect(found.map((job) => job?.state)).toEqual(["running", "running"]);
+      expect(found.map((job) => job?.attempt).toSorted()).toEqual([1, 2]);
+      expect(again === undefined).toBe(store.capabilities.singleProcess);
+    });
+
     test("takes each lost job once, though many ask at the same time", async () => {
       await using open = await fixture.open();
       const { store } = open;

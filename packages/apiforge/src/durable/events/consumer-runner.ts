@@ -30,6 +30,8 @@ export class ConsumerRunner {
   #wanted = false;
   #stopped = true;
   #failures = 0;
+  /** Events that are handled one by one, because a batch with them failed. */
+  #oneByOne = 0;
 
   constructor(definition: ConsumerDefinition, parts: ConsumerParts) {
     this.#definition = definition;
@@ -71,17 +73,19 @@ export class ConsumerRunner {
   async #batch(): Promise<number> {
     const { store, pollMs, onCommit, log, random } = this.#parts;
     // After a failure events go one by one, so that those before the bad one are done with.
-    const limit = this.#failures === 0 ? batchEvents : 1;
+    const limit = this.#oneByOne === 0 ? batchEvents : 1;
     try {
       const { value: seen } = await store.transact(`consumer ${this.#definition.name}`, (tx) =>
         this.#handle(tx, limit),
       );
       this.#failures = 0;
+      this.#oneByOne = Math.max(0, this.#oneByOne - seen);
       if (seen > 0) onCommit();
       if (seen === limit) this.#wanted = true;
       return pollMs;
     } catch (error) {
       this.#failures += 1;
+      if (limit > 1) this.#oneByOne = limit;
       const delayMs = backoffDelayMs(retryPolicy, Math.min(this.#failures, 30), random);
       log.error(
         { error, consumer: this.#definition.name, failures: this.#failures, delayMs },

@@ -111,8 +111,11 @@ class Attempt {
   #withinTimeout(timeoutMs: number, running: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = this.#controller;
-      const stop = (): void =>
+      // A handler that ignores the signal is not waited for, and leaves no timer.
+      const stop = (): void => {
+        timer.cancel();
         reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+      };
       const timer = this.#parts.clock.after(timeoutMs, () => {
         this.#controller.abort(
           durableError("job_timeout", `The attempt took longer than ${timeoutMs} ms.`),

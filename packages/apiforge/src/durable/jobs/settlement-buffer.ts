@@ -30,7 +30,7 @@ export class SettlementBuffer {
   add(settlement: JobSettlement): Promise<boolean> {
     return new Promise((resolve) => {
       this.#entries.push({ settlement, resolve });
-      this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined));
+      this.#flushing ??= this.#flush();
     });
   }
 
@@ -54,10 +54,12 @@ export class SettlementBuffer {
           { error, jobs: batch.length },
           "job results could not be stored; trying again",
         );
-        if (this.#stopped) return;
+        if (this.#stopped) break;
         this.#entries = [...batch, ...this.#entries];
         await new Promise<void>((resume) => void this.#clock.after(retryMs, resume));
       }
     }
+    // In the same turn as the last look at the entries: one that came in between would stay.
+    this.#flushing = undefined;
   }
 }

@@ -26,17 +26,26 @@ export interface WorkerParts {
 
 /** Time that aborted attempts are given to end before their results are no longer waited for. */
 const abortGraceMs = 500;
+/** Most jobs that are claimed before there is a slot for them. */
+const maxAhead = 500;
 
 /**
- * Runs the jobs of one queue: claims as many as there is room for, runs them side by side and
- * settles them in batches.
+ * Runs the jobs of one queue: claims a batch, runs as many side by side as the queue's concurrency
+ * allows and settles them in batches. A backlog makes it claim ahead, twice as far with every full
+ * batch, because a claim is a commit whatever its size; without one nothing is held back from
+ * other processes.
  */
 export class QueueWorker {
   readonly #queue: string;
   readonly #options: QueueOptions;
   readonly #parts: WorkerParts;
   readonly #settlements: SettlementBuffer;
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Set<AbortController>();
+  /** Claimed jobs that wait for a slot, first first. */
+  #claimed: ClaimedJob[] = [];
+  #ahead = 0;
+  /** True when the last claim had no room for all that may be ready. */
+  #isBehind = false;
   #timer: Timer | undefined;
   #loop: Promise<void> | undefined;
   #wanted = false;
@@ -61,19 +70,21 @@ export class QueueWorker {
     if (!this.#stopped) this.#loop ??= this.#claimWhileWanted();
   }
 
-  /** Aborts every running attempt: the leases are gone. */
+  /** Aborts every running attempt and forgets what waits: the leases are gone. */
   abortAll(reason: Error): void {
-    for (const controller of this.#running.values()) controller.abort(reason);
+    this.#claimed = [];
+    for (const controller of this.#running) controller.abort(reason);
   }
 
   /**
    * Claims nothing more and waits for the running attempts; what still runs after `deadlineMs` is
-   * aborted and goes back to the queue without counting the attempt.
+   * aborted. Whatever has not ended goes back to the queue without counting the attempt.
    */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
     await this.#loop;
+    for (const job of this.#claimed.splice(0)) void this.#settlements.add(released(job));
     await this.#idleWithin(deadlineMs);
     this.abortAll(new Error("The server is stopping"));
     await this.#idleWithin(abortGraceMs);
@@ -87,10 +98,8 @@ export class QueueWorker {
       try {
         waitMs = await this.#claim();
       } catch (error) {
-        this.#parts.log.warn(
-          { error, queue: this.#queue },
-          "jobs could not be claimed; trying again",
-        );
+        const fields = { error, queue: this.#queue };
+        this.#parts.log.warn(fields, "jobs could not be claimed; trying again");
         waitMs = this.#options.pollMs;
       }
     }
@@ -100,51 +109,62 @@ export class QueueWorker {
     this.#timer = this.#parts.clock.after(waitMs, () => this.wake());
   }
 
-  /** Launches what there is room for; answers how long to wait when nothing wakes the worker before. */
+  /** Claims what there is room for; answers how long to wait when nothing wakes the worker before. */
   async #claim(): Promise<number> {
     const { store, owner } = this.#parts;
     const { pollMs, concurrency } = this.#options;
-    const room = concurrency - this.#running.size;
-    // An attempt that ends wakes the worker.
-    if (room <= 0) return pollMs;
+    const room = concurrency - this.#running.size + this.#ahead - this.#claimed.length;
+    if (room <= 0) {
+      this.#isBehind = true;
+      return pollMs;
+    }
     const jobs = await store.jobs.claim(this.#queue, owner, room);
     if (jobs.length > 0) reach("after-claim");
-    for (const job of jobs) this.#launch(job);
-    if (jobs.length > 0) return pollMs;
+    const isBacklog = jobs.length === room;
+    this.#isBehind = isBacklog;
+    this.#ahead = isBacklog ? Math.min(maxAhead, Math.max(concurrency, this.#ahead * 2)) : 0;
+    this.#claimed.push(...jobs);
+    this.#launchClaimed();
+    if (isBacklog) return pollMs;
     const dueInMs = await store.jobs.nextDueInMs();
     return dueInMs === undefined ? pollMs : Math.min(pollMs, dueInMs);
   }
 
+  #launchClaimed(): void {
+    if (this.#stopped) return;
+    while (this.#running.size < this.#options.concurrency) {
+      const job = this.#claimed.shift();
+      if (job === undefined) break;
+      this.#launch(job);
+    }
+    // Claiming one job for every slot that gets free would be a commit per job.
+    if (this.#isBehind && this.#claimed.length <= this.#ahead / 2) this.wake();
+  }
+
   #launch(job: ClaimedJob): void {
     const controller = new AbortController();
-    this.#running.set(job.id, controller);
+    this.#running.add(controller);
     void runAttempt(job, controller, this.#parts)
-      .then((settlement) => this.#settle(job, controller, settlement))
+      .then((end) => {
+        if (end !== undefined) void this.#settle(job, controller, end);
+      })
       .catch((error: unknown) => this.#parts.log.error({ error, job: job.id }, "job attempt broke"))
       .finally(() => {
-        this.#running.delete(job.id);
+        this.#running.delete(controller);
         if (this.#running.size === 0) this.#idle?.();
-        this.wake();
+        this.#launchClaimed();
       });
   }
 
-  async #settle(
-    job: ClaimedJob,
-    controller: AbortController,
-    end: JobSettlement | undefined,
-  ): Promise<void> {
-    if (end === undefined) return;
-    const interrupted = this.#stopped && controller.signal.aborted && end.outcome !== "completed";
-    const settlement: JobSettlement = interrupted
-      ? { outcome: "released", n: job.n, fence: job.fence }
-      : end;
+  async #settle(job: ClaimedJob, controller: AbortController, end: JobSettlement): Promise<void> {
+    const isInterrupted = this.#stopped && controller.signal.aborted && end.outcome !== "completed";
     reach("before-ack");
-    const held = await this.#settlements.add(settlement);
-    if (!held)
-      this.#parts.log.warn(
-        { job: job.id, type: job.type },
-        "the job was taken over; its result is dropped",
-      );
+    const isHeld = await this.#settlements.add(isInterrupted ? released(job) : end);
+    // The next look at the store learns when the retry is due.
+    if (end.outcome === "retry") this.wake();
+    if (isHeld) return;
+    const fields = { job: job.id, type: job.type };
+    this.#parts.log.warn(fields, "the job was taken over; its result is dropped");
   }
 
   #idleWithin(deadlineMs: number): Promise<void> {
@@ -157,4 +177,8 @@ export class QueueWorker {
       };
     });
   }
+}
+
+function released(job: ClaimedJob): JobSettlement {
+  return { outcome: "released", n: job.n, fence: job.fence };
 }

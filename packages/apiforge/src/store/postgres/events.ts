@@ -2,17 +2,22 @@ import type { EventStore, LogEvent, NewEvent, Row } from "../contract.ts";
 import { command, type Command } from "./connection.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
+import { rowsCommand, rowsStatement } from "./rows.ts";
 
 /** The advisory lock of the log: shared by publishers from the append to the commit. */
 const logLock = "1718579815, 1";
 
+const eventColumns = "id, type, tenant, data, request_id, created_at";
+const eventTypes = ["text", "text", "text", "text", "text", "bigint"];
 // The subquery runs once, before the first row is made: no number is taken without the lock.
-const appendText = `insert into forge_events (seq, id, type, tenant, data, request_id, created_at)
-   select nextval('forge_event_seq'), id, type, tenant, data, request_id, created_at
-   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-     as event (id, type, tenant, data, request_id, created_at)
+const append = rowsStatement(
+  eventTypes,
+  (source) => `insert into forge_events (seq, ${eventColumns})
+   select nextval('forge_event_seq'), ${eventColumns}
+   from ${source} as event (${eventColumns})
    where (select pg_advisory_xact_lock_shared(${logLock})) is not null
-   returning seq`;
+   returning seq`,
+);
 const headText = "select coalesce(max(seq), 0) as seq from forge_events";
 const waitText = "select pg_sleep($1)";
 const readText = "select * from forge_events where seq > $1 order by seq limit $2";
@@ -41,15 +46,15 @@ type Send = (commands: readonly Command[]) => Promise<readonly ExecutionResult[]
 
 /** Appends events in order; answers their `seq`. */
 export function appendEvents(events: readonly NewEvent[]): Command {
-  return command(
-    appendText,
-    events.map((event) => event.id),
-    events.map((event) => event.type),
-    events.map((event) => event.tenant),
-    events.map((event) => event.data),
-    events.map((event) => event.requestId),
-    events.map((event) => event.createdAt),
-  );
+  const rows = events.map((event) => [
+    event.id,
+    event.type,
+    event.tenant,
+    event.data,
+    event.requestId,
+    event.createdAt,
+  ]);
+  return rowsCommand(append, rows);
 }
 
 /** Answers the highest `seq` that is committed. */

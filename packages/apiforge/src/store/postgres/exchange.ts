@@ -82,7 +82,7 @@ interface RowDescription {
  */
 export function createExchangeType(driver: PostgresDriver, types: CustomTypesConfig): ExchangeType {
   // The declared type of Query has `submit` as a property, which no method can override.
-  const Base = driver.Query as unknown as new (config: { text: string }) => object;
+  const Base = driver.Query as unknown as new (text: string) => object;
   return class extends Base implements Exchange {
     readonly #closing: readonly string[];
     readonly #executions: readonly Execution[];
@@ -96,7 +96,7 @@ export function createExchangeType(driver: PostgresDriver, types: CustomTypesCon
       executions: readonly Execution[],
       callback: ExchangeCallback,
     ) {
-      super({ text: "" });
+      super("");
       this.#closing = closing;
       this.#executions = executions;
       this.#callback = callback;

@@ -19,6 +19,7 @@ import {
 } from "../job-row.ts";
 import { command, type Command } from "./connection.ts";
 import type { ConnectionPool } from "./pool.ts";
+import { rowsCommand, rowsStatement } from "./rows.ts";
 
 const promoteLimit = 1_000;
 /** How long the leases of a claim whose answer was lost are looked for: it may be committed late. */
@@ -26,20 +27,30 @@ const lostClaimMs = 60_000;
 const fenceLimit = 2 ** 48 - 1;
 
 const columns = `id, queue, type, tenant, payload, priority, max_attempts, dedupe_key, request_id`;
-const dedupe = "(type, dedupe_key) where dedupe_key is not null and state < 3";
-const insertText = `insert into forge_jobs (${columns}, state, run_at, created_at)
+const columnTypes = [
+  ...["text", "text", "text", "text", "text", "integer", "integer", "text", "text"],
+  "bigint",
+];
+const insert = rowsStatement(
+  columnTypes,
+  (source) => `insert into forge_jobs (${columns}, state, run_at, created_at)
    select ${columns}, case when delay_ms > 0 then 0 else 1 end, forge_now() + delay_ms, forge_now()
-   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[],
-     $7::integer[], $8::text[], $9::text[], $10::bigint[]) as job (${columns}, delay_ms)`;
-const insertUniqueText = `${insertText} on conflict ${dedupe} do nothing`;
+   from ${source} as job (${columns}, delay_ms)`,
+);
+const insertUniqueText = `${insert.one}
+   on conflict (type, dedupe_key) where dedupe_key is not null and state < 3 do nothing`;
 const holderText = "select id from forge_jobs where type = $1 and dedupe_key = $2 and state < 3";
 // A volatile function in a condition is asked for every row; in a subquery once, and the index is used.
 const now = "(select forge_now())";
-const promoteText = `update forge_jobs set state = 1 where n = any(array(
+/** Makes due jobs ready. */
+export const promoteText = `update forge_jobs set state = 1 where n = any(array(
      select n from forge_jobs where state = 0 and run_at <= ${now}
      order by run_at limit ${promoteLimit} for update skip locked))`;
-// An array in place of a join: the planner then reads the picked rows by their key, and picks once.
-const claimText = `update forge_jobs
+/**
+ * Leases ready jobs: `$1` owner, `$2` queue, `$3` limit, `$4` fence. An array in place of a join: the
+ * planner then reads the picked rows by their key, and picks once.
+ */
+export const claimText = `update forge_jobs
    set state = 2, attempt = attempt + 1, fence = $4, lease_owner = $1
    where n = any(array(
      select n from forge_jobs where queue = $2 and state = 1
@@ -49,18 +60,20 @@ const releaseLostText = `update forge_jobs set state = 1, lease_owner = null, at
    where state = 2 and lease_owner = $1 and fence = any($2::bigint[])`;
 const completeText = `update forge_jobs set state = 3, lease_owner = null, finished_at = forge_now()
    where n = $1 and fence = $2 and state = 2`;
-// One statement for all outcomes, so that a batch is stored whole or not at all.
-const settleText = `update forge_jobs job
+/** Ends attempts; one statement for all outcomes, so that a batch is stored whole or not at all. */
+export const settle = rowsStatement(
+  ["bigint", "bigint", "smallint", "bigint", "integer", "text"],
+  (source) => `update forge_jobs job
    set state = ended.state,
      run_at = coalesce(forge_now() + ended.delay_ms, job.run_at),
      attempt = job.attempt - ended.uncounted,
      finished_at = case when ended.state >= 3 then forge_now() end,
      last_error = coalesce(ended.error, job.last_error),
      lease_owner = null
-   from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::integer[], $6::text[])
-     as ended (n, fence, state, delay_ms, uncounted, error)
-   where job.n = any($1::bigint[]) and job.n = ended.n and job.fence = ended.fence and job.state = 2
-   returning job.n, job.fence`;
+   from ${source} as ended (n, fence, state, delay_ms, uncounted, error)
+   where job.n = ended.n and job.fence = ended.fence and job.state = 2
+   returning job.n, job.fence`,
+);
 const nextDueText = `select run_at - forge_now() as due_in_ms from forge_jobs where state = 0
    order by run_at limit 1`;
 const findText = "select * from forge_jobs where id = $1";
@@ -81,12 +94,12 @@ export const recoverAssignments = `
 
 /** Inserts jobs without dedupe keys. */
 export function insertJobs(jobs: readonly NewJob[]): Command {
-  return insert(insertText, jobs);
+  return rowsCommand(insert, jobs.map(toRow));
 }
 
 /** Inserts a job unless a live one holds its dedupe key. */
 export function insertUniqueJob(job: NewJob): Command {
-  return insert(insertUniqueText, [job]);
+  return command(insertUniqueText, ...toRow(job));
 }
 
 /** Reads the id of the live job that holds a dedupe key. */
@@ -137,19 +150,9 @@ export class JobTable implements JobStore {
   async settle(settlements: readonly JobSettlement[]): Promise<readonly boolean[]> {
     if (settlements.length === 0) return [];
     const ends = settlements.map(toEnd);
-    const [result] = await this.#pool.run("settle jobs", [
-      command(
-        settleText,
-        ends.map((end) => end.n),
-        ends.map((end) => end.fence),
-        ends.map((end) => end.state),
-        ends.map((end) => end.delayMs),
-        ends.map((end) => end.uncounted),
-        ends.map((end) => end.error),
-      ),
-    ]);
+    const [result] = await this.#pool.run("settle jobs", [rowsCommand(settle, ends)]);
     const held = new Set(result?.rows.map((row) => `${String(row["n"])}/${String(row["fence"])}`));
-    return ends.map((end) => held.delete(`${end.n}/${end.fence}`));
+    return settlements.map(({ n, fence }) => held.delete(`${n}/${fence}`));
   }
 
   async nextDueInMs(): Promise<number | undefined> {
@@ -197,44 +200,44 @@ export class JobTable implements JobStore {
   }
 }
 
-/** One settlement as the row that {@link settleText} joins. */
-interface End extends JobLease {
-  readonly state: number;
-  readonly delayMs: number | null;
-  readonly uncounted: number;
-  readonly error: string | null;
-}
-
-function toEnd(settlement: JobSettlement): End {
+/** A settlement as the row that {@link settle} joins. */
+function toEnd(
+  settlement: JobSettlement,
+): [
+  n: number,
+  fence: number,
+  state: number,
+  delayMs: number | null,
+  uncounted: number,
+  error: string | null,
+] {
   const { n, fence } = settlement;
-  const unchanged = { n, fence, delayMs: null, uncounted: 0, error: null };
   switch (settlement.outcome) {
     case "completed":
-      return { ...unchanged, state: stateNumber("completed") };
+      return [n, fence, stateNumber("completed"), null, 0, null];
     case "retry": {
-      const { delayMs, error } = settlement;
+      const delayMs = Math.ceil(settlement.delayMs);
       const state = stateNumber(delayMs > 0 ? "scheduled" : "ready");
-      return { ...unchanged, state, delayMs: Math.ceil(delayMs), error };
+      return [n, fence, state, delayMs, 0, settlement.error];
     }
     case "dead":
-      return { ...unchanged, state: stateNumber("dead"), error: settlement.error };
+      return [n, fence, stateNumber("dead"), null, 0, settlement.error];
     case "released":
-      return { ...unchanged, state: stateNumber("ready"), uncounted: 1 };
+      return [n, fence, stateNumber("ready"), null, 1, null];
   }
 }
 
-function insert(text: string, jobs: readonly NewJob[]): Command {
-  return command(
-    text,
-    jobs.map((job) => job.id),
-    jobs.map((job) => job.queue),
-    jobs.map((job) => job.type),
-    jobs.map((job) => job.tenant),
-    jobs.map((job) => job.payload),
-    jobs.map((job) => job.priority),
-    jobs.map((job) => job.maxAttempts),
-    jobs.map((job) => job.dedupeKey),
-    jobs.map((job) => job.requestId),
-    jobs.map((job) => Math.ceil(job.delayMs)),
-  );
+function toRow(job: NewJob): (string | number | null)[] {
+  return [
+    job.id,
+    job.queue,
+    job.type,
+    job.tenant,
+    job.payload,
+    job.priority,
+    job.maxAttempts,
+    job.dedupeKey,
+    job.requestId,
+    Math.ceil(job.delayMs),
+  ];
 }

@@ -34,7 +34,8 @@ export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #pool: Pool;
   readonly #connections = new WeakMap<PoolClient, PostgresConnection>();
-  readonly #uses = new Set<Promise<unknown>>();
+  #acquiring = 0;
+  #onAcquired: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   /** @param onLost called when a connection breaks: the next one may lead to another server. */
@@ -77,9 +78,17 @@ export class ConnectionPool {
     if (this.#closing !== undefined) {
       return Promise.reject(storeError("store_unavailable", "The server is shutting down."));
     }
-    const running = this.#withinLimit(label, work, onCut);
-    this.#uses.add(running);
-    return running.finally(() => this.#uses.delete(running));
+    const { clock, transactionLimitMs } = this.#options;
+    const use: Use = { connection: undefined, over: false };
+    return new Promise<T>((resolve, reject) => {
+      const limit = clock.after(transactionLimitMs, () => {
+        onCut?.();
+        this.#cut(label, use, reject);
+      });
+      this.#work(use, work)
+        .finally(() => limit.cancel())
+        .then(resolve, reject);
+    });
   }
 
   /** Runs our own statements as one transaction, in one round trip. */
@@ -95,26 +104,18 @@ export class ConnectionPool {
 
   /** Finishes what was accepted and refuses the rest. */
   close(): Promise<void> {
-    this.#closing ??= Promise.allSettled(this.#uses).then(() => this.#pool.end());
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  #withinLimit<T>(
-    label: string,
-    work: (connection: PostgresConnection) => Promise<T>,
-    onCut: (() => void) | undefined,
-  ): Promise<T> {
-    const { clock, transactionLimitMs } = this.#options;
-    const use: Use = { connection: undefined, over: false };
-    return new Promise<T>((resolve, reject) => {
-      const limit = clock.after(transactionLimitMs, () => {
-        onCut?.();
-        this.#cut(label, use, reject);
+  async #close(): Promise<void> {
+    // A pool that ends serves nobody who still waits for a connection.
+    if (this.#acquiring > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onAcquired = resolve;
       });
-      this.#work(use, work)
-        .then(resolve, reject)
-        .finally(() => limit.cancel());
-    });
+    }
+    await this.#pool.end();
   }
 
   async #work<T>(use: Use, work: (connection: PostgresConnection) => Promise<T>): Promise<T> {
@@ -161,8 +162,11 @@ export class ConnectionPool {
   }
 
   #acquire(): Promise<PostgresConnection> {
+    this.#acquiring += 1;
     return new Promise((resolve, reject) => {
       this.#pool.connect((error, client) => {
+        this.#acquiring -= 1;
+        if (this.#acquiring === 0) this.#onAcquired?.();
         const connection = client === undefined ? undefined : this.#connections.get(client);
         if (connection === undefined) {
           reject(unavailable(error ?? new Error("The pool gave no connection")));

@@ -27,8 +27,8 @@ import { UnitWriter } from "./writer.ts";
 
 /** The oldest server whose SQL is used: 13, as `server_version_num` writes it. */
 const oldestServer = 130_000;
-// A transaction number is only given out by a server that takes writes.
-const writableCommand = command("select pg_current_xact_id()");
+// Changes nothing, and is refused by a server that takes no writes.
+const writableCommand = command("update forge_workers set owner = owner where false");
 
 /** Where and how a PostgreSQL store is opened. */
 export interface PostgresStoreOptions extends StoreOptions {
@@ -61,11 +61,19 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return new PostgresStore(pool, events, clock);
 }
 
+interface ServerSettings {
+  readonly version: number;
+  readonly commit: string;
+  readonly fsync: string;
+  readonly isolation: string;
+}
+
 /** Reads the settings that the promises rest on, and refuses a server that breaks them. */
 async function requireDurableServer(client: Client, log: Log): Promise<void> {
-  const { rows } = await client.query<{ version: number; commit: string; fsync: string }>(
+  const { rows } = await client.query<ServerSettings>(
     `select current_setting('server_version_num')::integer as version,
-       current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync`,
+       current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync,
+       current_setting('default_transaction_isolation') as isolation`,
   );
   const [server] = rows;
   if (server === undefined || server.version < oldestServer) {
@@ -75,6 +83,12 @@ async function requireDurableServer(client: Client, log: Log): Promise<void> {
     throw storeError(
       "store_misconfigured",
       "synchronous_commit is off for this user or database: a crash would lose answered requests. Set it to on.",
+    );
+  }
+  if (server.isolation !== "read committed") {
+    throw storeError(
+      "store_misconfigured",
+      "default_transaction_isolation of this user or database must be 'read committed': each statement has to see what was committed before it.",
     );
   }
   if (server.fsync === "off") {

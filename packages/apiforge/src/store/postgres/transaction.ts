@@ -20,7 +20,7 @@ import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts"
 import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./jobs.ts";
 import { quietly, refuseTransactionControl } from "./user-sql.ts";
 
-const beginText = "begin isolation level read committed";
+const beginText = "begin";
 const lockConsumerText =
   "select cursor from forge_consumers where name = $1 for update skip locked";
 const addConsumerText =

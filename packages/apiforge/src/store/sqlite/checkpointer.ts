@@ -18,26 +18,29 @@ const restartAtPages = 32_768;
  * short rest and its next commit starts the log over. The file keeps its size: it is reused.
  */
 export class Checkpointer {
+  readonly #path: string;
   readonly #log: Log;
-  readonly #worker: Worker;
   readonly #measure: StatementSync;
+  /** Started by the first copy: a small database never needs the thread and its 25 MB. */
+  #worker: Worker | undefined;
   #running: Promise<CheckpointResult> | undefined;
   #copiedPages = 0;
   #holdAtPages = restartAtPages;
 
   constructor(path: string, writer: SqliteConnection, log: Log) {
+    this.#path = path;
     this.#log = log;
     // Reports the log's length and copies nothing (SQLite 3.51); 1 us.
     this.#measure = writer.prepare("pragma wal_checkpoint(noop)");
-    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const script = new URL(`./checkpoint-worker.${extension}`, import.meta.url);
-    this.#worker = new Worker(script, { workerData: path });
-    this.#worker.unref();
+  }
+
+  /** The log's length; it changes with every commit that wrote something. */
+  logPages(): number {
+    return Number(this.#measure.get()?.["log"] ?? 0);
   }
 
   /** Called between groups. Resolves at once, or when the writer may go on. */
-  async afterGroup(): Promise<void> {
-    const logPages = Number(this.#measure.get()?.["log"] ?? 0);
+  async afterGroup(logPages: number): Promise<void> {
     if (logPages < this.#copiedPages) this.#logStartedOver();
     if (logPages >= this.#holdAtPages) await this.#copyAll(logPages);
     else if (logPages - this.#copiedPages >= copyAtPages) void this.#copy();
@@ -45,7 +48,7 @@ export class Checkpointer {
 
   async close(): Promise<void> {
     await this.#running;
-    await this.#worker.terminate();
+    await this.#worker?.terminate();
   }
 
   #logStartedOver(): void {
@@ -67,6 +70,7 @@ export class Checkpointer {
 
   async #request(): Promise<CheckpointResult> {
     try {
+      this.#worker ??= startWorker(this.#path);
       this.#worker.postMessage("copy");
       const [result]: CheckpointResult[] = await once(this.#worker, "message");
       if (result === undefined) throw new Error("The checkpoint thread answered nothing");
@@ -78,4 +82,12 @@ export class Checkpointer {
       return { logPages: 0, copiedPages: this.#copiedPages };
     }
   }
+}
+
+function startWorker(path: string): Worker {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const script = new URL(`./checkpoint-worker.${extension}`, import.meta.url);
+  const worker = new Worker(script, { workerData: path });
+  worker.unref();
+  return worker;
 }

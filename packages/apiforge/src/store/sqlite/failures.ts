@@ -9,6 +9,7 @@ const ioError = 10;
 const corrupt = 11;
 const full = 13;
 const cannotOpen = 14;
+const notADatabase = 26;
 // Extended result code.
 const constraintUnique = 2067;
 
@@ -26,6 +27,13 @@ export function sqliteFailure(error: unknown): unknown {
         cause: error,
         retryAfterSeconds: 1,
       },
+    );
+  }
+  if (code === notADatabase) {
+    return storeError(
+      "store_misconfigured",
+      "The database file is not an SQLite database. Restore it from a backup, or set APIFORGE_DATA_DIR to another folder.",
+      { cause: error },
     );
   }
   return storeError("store_query_failed", "A database statement failed.", { cause: error });

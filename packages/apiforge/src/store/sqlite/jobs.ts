@@ -39,6 +39,7 @@ export class JobTable {
   readonly #retryDead: StatementSync;
   readonly #sweep: StatementSync;
   readonly #recover: StatementSync;
+  readonly #recoverOrphans: StatementSync;
 
   constructor(connection: SqliteConnection, clock: Clock) {
     this.#clock = clock;
@@ -87,12 +88,14 @@ export class JobTable {
       `delete from forge_jobs where n in
          (select n from forge_jobs where state = 3 and finished_at < ? order by finished_at limit ?)`,
     );
-    this.#recover = connection.prepare(
-      `update forge_jobs set
+    const recover = `update forge_jobs set
          state = case when attempt < max_attempts then 1 else 4 end,
          finished_at = case when attempt < max_attempts then null else ?1 end,
          last_error = '${processDiedError}', lease_owner = null
-       where state = 2 and lease_owner = ?2`,
+       where state = 2`;
+    this.#recover = connection.prepare(`${recover} and lease_owner = ?2`);
+    this.#recoverOrphans = connection.prepare(
+      `${recover} and lease_owner not in (select owner from forge_workers)`,
     );
   }
 
@@ -165,6 +168,11 @@ export class JobTable {
   /** Makes the jobs that `owner` holds ready again, or dead after the last attempt. */
   recover(owner: string): number {
     return Number(this.#recover.run(this.#clock.now(), owner).changes);
+  }
+
+  /** {@link recover} for every owner that is not listed as living. */
+  recoverOrphans(): number {
+    return Number(this.#recoverOrphans.run(this.#clock.now()).changes);
   }
 
   #insertValues(job: NewJob): (string | number | null)[] {

@@ -1,5 +1,3 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import { backup as backupDatabase } from "node:sqlite";
 
 import { systemClock, type Clock } from "../../kernel/index.ts";
@@ -18,6 +16,7 @@ import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { inMemory, openReader, openWriter, type SqliteConnection } from "./connection.ts";
+import { prepareFolder } from "./data-folder.ts";
 import { EventLog } from "./events.ts";
 import { IdempotencyTable } from "./idempotency.ts";
 import { JobTable } from "./jobs.ts";
@@ -42,13 +41,14 @@ export interface SqliteStoreOptions extends StoreOptions {
 /**
  * Opens the embedded store, creating file and folder where they are missing.
  * @throws {store_locked} when another process uses the file.
- * @throws {store_misconfigured} when the file system cannot hold a write-ahead log.
+ * @throws {store_misconfigured} when the file cannot be written or is no database, or the file system
+ * cannot hold a write-ahead log.
  * @throws {migration_changed} when an applied migration was edited.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, migrations, log, transactionLimitMs, clock = systemClock } = options;
   const persistent = path !== inMemory;
-  if (persistent) mkdirSync(dirname(path), { recursive: true });
+  if (persistent) prepareFolder(path);
   const lock = persistent ? lockProcess(path) : undefined;
   let connection: SqliteConnection | undefined;
   try {
@@ -129,7 +129,9 @@ class SqliteStore implements Store {
   }
 
   async check(): Promise<void> {
-    await this.#unit("health check", () => undefined);
+    const { database } = this.#parts.connection;
+    // Writes a page: an empty transaction commits on a full disk too.
+    await this.#unit("health check", () => database.exec("pragma user_version = 0"));
   }
 
   async backup(path: string): Promise<void> {

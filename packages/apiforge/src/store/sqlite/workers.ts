@@ -8,8 +8,8 @@ import type { JobTable } from "./jobs.ts";
 export class WorkerTable {
   readonly #clock: Clock;
   readonly #jobs: JobTable;
-  readonly #others: StatementSync;
-  readonly #expired: StatementSync;
+  readonly #removeOthers: StatementSync;
+  readonly #removeExpired: StatementSync;
   readonly #save: StatementSync;
   readonly #beat: StatementSync;
   readonly #remove: StatementSync;
@@ -17,8 +17,8 @@ export class WorkerTable {
   constructor(connection: SqliteConnection, jobs: JobTable, clock: Clock) {
     this.#clock = clock;
     this.#jobs = jobs;
-    this.#others = connection.prepare("select owner from forge_workers where owner <> ?");
-    this.#expired = connection.prepare("select owner from forge_workers where heartbeat_at < ?");
+    this.#removeOthers = connection.prepare("delete from forge_workers where owner <> ?");
+    this.#removeExpired = connection.prepare("delete from forge_workers where heartbeat_at < ?");
     this.#save = connection.prepare(
       "insert or replace into forge_workers (owner, heartbeat_at) values (?, ?)",
     );
@@ -28,26 +28,23 @@ export class WorkerTable {
 
   /** Lists `owner` and recovers at once what a process before it left running. */
   register(owner: string): void {
-    this.#recover(this.#others, owner);
+    this.#removeOthers.run(owner);
     this.#save.run(owner, this.#clock.now());
+    this.#jobs.recoverOrphans();
   }
 
   heartbeat(owner: string): boolean {
     return this.#beat.run(this.#clock.now(), owner).changes === 1;
   }
 
-  unregister(owner: string): number {
+  unregister(owner: string): void {
     this.#remove.run(owner);
-    return this.#jobs.recover(owner);
+    this.#jobs.recover(owner);
   }
 
+  /** Also takes what an owner claimed after it was declared dead, should it have died then. */
   recoverExpired(expiryMs: number): number {
-    return this.#recover(this.#expired, this.#clock.now() - expiryMs);
-  }
-
-  #recover(owners: StatementSync, argument: string | number): number {
-    let recovered = 0;
-    for (const { owner } of owners.all(argument)) recovered += this.unregister(String(owner));
-    return recovered;
+    this.#removeExpired.run(this.#clock.now() - expiryMs);
+    return this.#jobs.recoverOrphans();
   }
 }

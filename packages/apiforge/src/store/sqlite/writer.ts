@@ -65,6 +65,7 @@ export class GroupWriter {
   /** The unit that runs now. */
   #watch: Watch | undefined;
   #limit: Timer | undefined;
+  #logPages = 0;
   #closed = false;
 
   constructor(parts: WriterParts) {
@@ -103,7 +104,7 @@ export class GroupWriter {
     await nextTurn();
     while (this.#queue.length > 0) {
       await this.#runGroup();
-      await this.#parts.checkpointer?.afterGroup();
+      await this.#parts.checkpointer?.afterGroup(this.#logPages);
       await nextTurn();
     }
     this.#draining = undefined;
@@ -132,7 +133,13 @@ export class GroupWriter {
       this.#abandonGroup(ran, error, committing);
       return;
     }
-    void this.#answer(ran);
+    void this.#answer(ran, this.#hasWritten());
+  }
+
+  #hasWritten(): boolean {
+    const before = this.#logPages;
+    this.#logPages = this.#parts.checkpointer?.logPages() ?? 0;
+    return this.#logPages !== before;
   }
 
   async #runUnit(unit: Unit, ran: Ran[]): Promise<void> {
@@ -220,11 +227,12 @@ export class GroupWriter {
       unit.reject(alone ? sqliteFailure(error) : neighboursFailure(error));
   }
 
-  async #answer(ran: readonly Ran[]): Promise<void> {
+  async #answer(ran: readonly Ran[], hasWritten: boolean): Promise<void> {
     if (ran.length === 0) return;
     reach("after-commit");
     try {
-      await this.#parts.sync.wait();
+      // A group that only read waits for what it may have seen, and causes no sync of its own.
+      await (hasWritten ? this.#parts.sync.wait() : this.#parts.sync.settled());
       for (const { unit, committed } of ran) unit.resolve(committed);
     } catch (error) {
       for (const { unit } of ran) unit.reject(error);

@@ -1,0 +1,1 @@
+export { faultyStore, type CommitFault, type FaultyStore } from "./faulty-store.ts";
