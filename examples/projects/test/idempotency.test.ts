@@ -22,7 +22,7 @@ describe.for(storeNames)("idempotency, %s", (store) => {
   test("the same request again gets the same bytes and has no effect", async () => {
     const first = await create("replay", "Once");
     const stored = await stage.storedRows();
-    for (let count = 0; count < 3; count += 1) expectReplay(await create("replay", "Once"), first);
+    for (let count = 0; count < 3; count += 1) checkReplay(await create("replay", "Once"), first);
     expect(await stage.storedRows()).toEqual(stored);
   });
 
@@ -32,14 +32,14 @@ describe.for(storeNames)("idempotency, %s", (store) => {
     for (const headers of spellings) {
       const body = { name: "Once" };
       const again = await stage.send({ method: "POST", path: "/api/projects", headers, body });
-      expectReplay(again, first);
+      checkReplay(again, first);
     }
   });
 
   test("the longest key is a key", async () => {
     const key = "k".repeat(255);
     const first = await create(key, "Long");
-    expectReplay(await create(key, "Long"), first);
+    checkReplay(await create(key, "Long"), first);
   });
 
   test("key order and whitespace do not make another request, other content does", async () => {
@@ -48,7 +48,7 @@ describe.for(storeNames)("idempotency, %s", (store) => {
       stage.send({ method: "POST", path: "/api/projects", headers, rawBody });
     const first = await send('{"name":"A","status":"planned"}');
     expect(first.status).toBe(201);
-    expectReplay(await send('{ "status": "planned",\n"name": "A" }'), first);
+    checkReplay(await send('{ "status": "planned",\n"name": "A" }'), first);
     const stored = await stage.storedRows();
     for (const other of ['{"name":"a","status":"planned"}', '{"name":"A"}']) {
       const refused = await send(other);
@@ -63,7 +63,7 @@ describe.for(storeNames)("idempotency, %s", (store) => {
       });
     }
     expect(await stage.storedRows()).toEqual(stored);
-    expectReplay(await send('{"name":"A","status":"planned"}'), first);
+    checkReplay(await send('{"name":"A","status":"planned"}'), first);
   });
 
   test(`${parallel} requests with one key at once have one effect`, async () => {
@@ -105,14 +105,19 @@ describe.for(storeNames)("idempotency, %s", (store) => {
     const { id } = dataOf(mine);
     const rest: readonly StageRequest[] = [
       { method: "PATCH", path: `/api/projects/${id}`, headers, body: { name: "Mine" } },
-      { method: "POST", path: `/api/projects/${id}/members`, headers, body: { email: "a@b.example" } },
+      {
+        method: "POST",
+        path: `/api/projects/${id}/members`,
+        headers,
+        body: { email: "a@b.example" },
+      },
       { method: "DELETE", path: `/api/projects/${id}`, headers },
     ];
     for (const request of rest) {
       const first = await stage.send(request);
       expect(first.status).toBeLessThan(300);
       expect(first.headers["idempotent-replayed"]).toBeUndefined();
-      expectReplay(await stage.send(request), first);
+      checkReplay(await stage.send(request), first);
     }
   });
 
@@ -128,7 +133,7 @@ describe.for(storeNames)("idempotency, %s", (store) => {
     expect((await stage.send(unkeyed)).status).toBe(201);
     const first = await stage.send(request);
     expect(first.status).toBe(409);
-    expectReplay(await stage.send(request), first);
+    checkReplay(await stage.send(request), first);
 
     const gone: StageRequest = {
       method: "DELETE",
@@ -138,7 +143,7 @@ describe.for(storeNames)("idempotency, %s", (store) => {
     expect((await stage.send({ method: "DELETE", path: gone.path })).status).toBe(204);
     const missed = await stage.send(gone);
     expect(missed.status).toBe(404);
-    expectReplay(await stage.send(gone), missed);
+    checkReplay(await stage.send(gone), missed);
   });
 
   test("a request that was refused before its handler leaves its key free", async () => {
@@ -165,7 +170,7 @@ describe.for(storeNames)("idempotency, %s", (store) => {
   });
 });
 
-function expectReplay(again: HttpResponse, first: HttpResponse): void {
+function checkReplay(again: HttpResponse, first: HttpResponse): void {
   expect(again.headers["idempotent-replayed"]).toBe("true");
   expect(again.status).toBe(first.status);
   expect(again.bytes.equals(first.bytes)).toBe(true);

@@ -37,9 +37,11 @@ describe.for(storeNames)("pages, %s", (store) => {
   /** Every page of a list, with what happens between two pages. */
   async function pages(query: string, between?: () => Promise<unknown>): Promise<PageView[]> {
     const all = [await page(query)];
-    for (let last = all[0]; last?.nextCursor != null; last = all.at(-1)) {
+    for (let cursor = all[0]?.nextCursor ?? null; cursor !== null;) {
       await between?.();
-      all.push(await page(`${query}&cursor=${encodeURIComponent(last.nextCursor)}`));
+      const next = await page(`${query}&cursor=${encodeURIComponent(cursor)}`);
+      all.push(next);
+      cursor = next.nextCursor;
     }
     return all;
   }

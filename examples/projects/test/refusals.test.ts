@@ -105,19 +105,29 @@ const bodies: readonly Scenario[] = [
     400,
     { code: "forbidden_json_key", param: "body.__proto__" },
   ),
-  refusal("U+0000, which text of PostgreSQL cannot hold", post({ body: { name: "a\u0000b" } }), 400, {
-    code: "invalid_text",
-    param: "body.name",
-  }),
+  refusal(
+    "U+0000, which text of PostgreSQL cannot hold",
+    post({ body: { name: "a\u0000b" } }),
+    400,
+    {
+      code: "forbidden_character",
+      param: "body.name",
+    },
+  ),
   refusal(
     "65 levels",
     post({ rawBody: `${"[".repeat(65)}${"]".repeat(65)}`, headers: json }),
     400,
     { code: "json_too_deep" },
   ),
-  refusal("more than 1 MiB", post({ body: { name: "a", description: "x".repeat(1_048_576) } }), 413, {
-    code: "body_too_large",
-  }),
+  refusal(
+    "more than 1 MiB",
+    post({ body: { name: "a", description: "x".repeat(1_048_576) } }),
+    413,
+    {
+      code: "body_too_large",
+    },
+  ),
   refusal(
     "another content type",
     post({ rawBody: "name=a", headers: { "content-type": "application/x-www-form-urlencoded" } }),
@@ -176,7 +186,8 @@ const doubledKeys: readonly Scenario[] = [
 ];
 
 const challenge = 'Bearer realm="apiforge"';
-const refusedChallenge = /^Bearer realm="apiforge", error="invalid_token", error_description="[^"]+"$/;
+const refusedChallenge =
+  /^Bearer realm="apiforge", error="invalid_token", error_description="[^"]+"$/;
 const everyRoute: readonly Request[] = [
   post({ body: { name: "a" } }),
   { path: "/api/projects" },
@@ -272,6 +283,8 @@ const routing: readonly Scenario[] = [
     { allow: "OPTIONS, POST" },
   ),
   refusal("broken percent-encoding", { path: "/api/projects/%zz" }, 400, { code: "invalid_url" }),
+  refusal("U+0000 in an id", { path: "/api/projects/proj%00" }, 400, { code: "invalid_url" }),
+  refusal("U+0000 in a filter", { path: "/api/projects?status=%00" }, 400, { code: "invalid_url" }),
 ];
 
 const queries: readonly Scenario[] = [
@@ -305,10 +318,15 @@ const unknownProject = everyRoute
   );
 
 const changes: readonly Scenario[] = [
-  refusal("a change of nothing", { method: "PATCH", path: "/api/projects/proj_any", body: {} }, 400, {
-    code: "validation_failed",
-    param: "body",
-  }),
+  refusal(
+    "a change of nothing",
+    { method: "PATCH", path: "/api/projects/proj_any", body: {} },
+    400,
+    {
+      code: "validation_failed",
+      param: "body",
+    },
+  ),
   refusal(
     "a change of an unknown field",
     { method: "PATCH", path: "/api/projects/proj_any", body: { createdBy: "me" } },
@@ -373,7 +391,9 @@ describe.for(storeNames)("refusals, %s", (store) => {
     const forged = Buffer.from('{"id":"zzz"}').toString("base64url");
     const wrong: readonly Request[] = [
       { path: `/api/projects?cursor=${forged}.${signature}` },
-      { path: `/api/projects?cursor=${position}.${signature.replace(/^./, (c) => (c === "A" ? "B" : "A"))}` },
+      {
+        path: `/api/projects?cursor=${position}.${signature.replace(/^./, (c) => (c === "A" ? "B" : "A"))}`,
+      },
       { path: `/api/projects?cursor=${position}` },
       { path: `/api/projects?cursor=${nextCursor}`, as: "stranger" },
       { path: `/api/projects?cursor=${nextCursor}&status=active` },

@@ -75,7 +75,8 @@ describe.for(storeNames)("routes, %s", (store) => {
   });
 
   test("text comes back as it was sent", async () => {
-    const description = "Zeilen\n\u0001 \u{1F680} \u202e 'quotes\" \\ ; drop table projects; --";
+    const description =
+      "Zeilen\n\u0001 \u{1F680} \u202e 'quotes\" \\ ; drop table projects; -- \\u0000";
     const name = "\u00e9\u{1F468}\u200d\u{1F469} <b>&amp;</b>";
     const created = await stage.create({ name, description });
     expect(created).toMatchObject({ name, description });

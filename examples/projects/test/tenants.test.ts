@@ -13,7 +13,11 @@ describe.for(storeNames)("tenants, %s", (store) => {
     await stage.create({ name: "Theirs" }, "stranger");
   });
 
-  const routes: readonly { readonly method: string; readonly rest?: string; readonly body?: object }[] = [
+  const routes: readonly {
+    readonly method: string;
+    readonly rest?: string;
+    readonly body?: object;
+  }[] = [
     { method: "GET" },
     { method: "HEAD" },
     { method: "PATCH", body: { name: "Taken over" } },
@@ -36,7 +40,11 @@ describe.for(storeNames)("tenants, %s", (store) => {
             stored: "nothing",
           };
     for (const path of [existing, missing]) {
-      await assertScenario(stage, { name, request: { ...path, token: "stranger" }, expect: expected });
+      await assertScenario(stage, {
+        name,
+        request: { ...path, token: "stranger" },
+        expect: expected,
+      });
     }
     // Nothing but the request id tells one that exists from one that does not.
     const [one, other] = await Promise.all(

@@ -57,7 +57,9 @@ const forgeries = {
   },
   "another key under the known kid": async (jwk: JWK) => {
     const { privateKey } = await generateKeyPair("ES256");
-    return jwt(good).setProtectedHeader({ alg: "ES256", kid: jwk.kid ?? "" }).sign(privateKey);
+    return jwt(good)
+      .setProtectedHeader({ alg: "ES256", kid: jwk.kid ?? "" })
+      .sign(privateKey);
   },
   "without expiry": async (jwk: JWK) => {
     const token = new SignJWT({ ...claims }).setIssuer(issuer).setAudience(audience);
@@ -82,7 +84,9 @@ export async function makeToken(name: TokenName, dataDir: string): Promise<strin
 }
 
 async function sign(signing: Signing, jwk: JWK): Promise<string> {
-  return jwt(signing).setProtectedHeader(headerOf(jwk)).sign(await importJWK(jwk, "ES256"));
+  return jwt(signing)
+    .setProtectedHeader(headerOf(jwk))
+    .sign(await importJWK(jwk, "ES256"));
 }
 
 function jwt(signing: Signing): SignJWT {
@@ -93,7 +97,9 @@ function jwt(signing: Signing): SignJWT {
 }
 
 function signSymmetric(jwk: JWK, secret: Uint8Array): Promise<string> {
-  return jwt(good).setProtectedHeader({ alg: "HS256", kid: jwk.kid ?? "" }).sign(secret);
+  return jwt(good)
+    .setProtectedHeader({ alg: "HS256", kid: jwk.kid ?? "" })
+    .sign(secret);
 }
 
 function unsigned(): string {

@@ -8,6 +8,7 @@ export const edgeErrors = {
   json_too_deep: { type: "invalid_request_error", status: 400, retryable: false },
   duplicate_json_key: { type: "invalid_request_error", status: 400, retryable: false },
   forbidden_json_key: { type: "invalid_request_error", status: 400, retryable: false },
+  forbidden_character: { type: "invalid_request_error", status: 400, retryable: false },
   validation_failed: { type: "invalid_request_error", status: 400, retryable: false },
   unknown_field: { type: "invalid_request_error", status: 400, retryable: false },
   invalid_cursor: { type: "invalid_request_error", status: 400, retryable: false },

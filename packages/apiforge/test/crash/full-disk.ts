@@ -37,7 +37,7 @@ const smallFileSystem: LimitedDiskKind = {
       fill: () => fill(ballast),
       free: () => rmSync(ballast),
       async [Symbol.asyncDispose]() {
-        execFileSync("umount", ["--lazy", folder]);
+        run("umount", "--lazy", folder);
         rmSync(folder, { recursive: true });
       },
     };
@@ -80,7 +80,7 @@ function mayMount(): boolean {
   const folder = mkdtempSync(join(tmpdir(), "apiforge-mount-"));
   try {
     mount(folder);
-    execFileSync("umount", [folder]);
+    run("umount", folder);
     return true;
   } catch {
     return false;
@@ -90,8 +90,7 @@ function mayMount(): boolean {
 }
 
 function mount(folder: string): void {
-  const args = ["-t", "tmpfs", "-o", `size=${diskSize}`, "tmpfs", folder];
-  execFileSync("mount", args, { stdio: "pipe" });
+  run("mount", "-t", "tmpfs", "-o", `size=${diskSize}`, "tmpfs", folder);
 }
 
 function fill(ballast: string): void {
@@ -105,7 +104,11 @@ function fill(ballast: string): void {
 }
 
 function setFileSizeLimit({ pid }: ReadyServer, soft: string): void {
-  execFileSync("prlimit", ["--pid", String(pid), `--fsize=${soft}:unlimited`]);
+  run("prlimit", "--pid", String(pid), `--fsize=${soft}:unlimited`);
+}
+
+function run(program: string, ...args: readonly string[]): void {
+  execFileSync(program, args, { stdio: "pipe" });
 }
 
 function isAlive({ pid }: ReadyServer): boolean {

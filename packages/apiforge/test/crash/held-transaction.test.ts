@@ -27,9 +27,7 @@ describe.concurrent.for(storeNames)("%s", (store) => {
     await using client = createHttpClient(server.url);
     const held = post(client, "/held-notes", "held");
     await server.waitForLine(/^holding$/);
-    const others = await Promise.all(
-      ["a", "b", "c", "d"].map((id) => post(client, "/notes", id)),
-    );
+    const others = await Promise.all(["a", "b", "c", "d"].map((id) => post(client, "/notes", id)));
     expect(others.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
 
     const cut = await held;

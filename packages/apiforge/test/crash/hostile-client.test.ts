@@ -93,7 +93,9 @@ describe.for(storeNames)("%s", (store) => {
     const bodies = Array.from({ length: 10 }, (_, index) =>
       JSON.stringify({ name: `pipelined ${index}` }),
     );
-    const requests = bodies.map((body, index) => `${postHead(token, `pipelined-${index}`, body.length)}${body}`);
+    const requests = bodies.map(
+      (body, index) => `${postHead(token, `pipelined-${index}`, body.length)}${body}`,
+    );
     await connection.write(requests.join(""));
     await eventually("all are answered", () => answeredNames(connection).length === bodies.length);
     expect(answeredNames(connection)).toEqual(bodies.map((_, index) => `pipelined ${index}`));

@@ -16,6 +16,7 @@ import { postgresUrl } from "@apiforge/testing/postgres-url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { hasNoLiveJob } from "./live-jobs.ts";
+import { startLoad } from "./load.ts";
 import { ProjectWriter } from "./project-writer.ts";
 
 // The contract: with the database away, an answer within 2 s that says when to come again.
@@ -31,16 +32,19 @@ describe("PostgreSQL itself", () => {
   afterAll(() => postgres.stop());
 
   test("killed with -9 under load and started again: the server recovers alone and nothing is lost", async () => {
-    await using deployment = await createDeployment({ store: "postgres", postgresUrl: postgres.url });
+    await using deployment = await createDeployment({
+      store: "postgres",
+      postgresUrl: postgres.url,
+    });
     const token = await deployment.token({ sub: "usr_crash" });
     const server = await deployment.start();
     await using client = createHttpClient(server.url);
     await using writer = new ProjectWriter(token, () => server.url);
-    const load = startLoad(writer);
+    const load = startLoad(writer, clients);
     await eventually("the load runs", () => writer.acknowledged.length > 50);
 
     await postgres.kill9();
-    await expectUnavailable(client, token);
+    await checkUnavailable(client, token);
     await postgres.startServer();
 
     const before = writer.acknowledged.length;
@@ -49,12 +53,15 @@ describe("PostgreSQL itself", () => {
     await load.stop();
     await finish(deployment, writer);
     await server.stop();
-    await expectPromisesKept(deployment, writer);
+    await checkPromisesKept(deployment, writer);
     expect([...writer.refusals.keys()]).toEqual([503]);
   }, 60_000);
 
   test("stopped: 503 within 2 s, alive but not ready, and back alone", async () => {
-    await using deployment = await createDeployment({ store: "postgres", postgresUrl: postgres.url });
+    await using deployment = await createDeployment({
+      store: "postgres",
+      postgresUrl: postgres.url,
+    });
     const token = await deployment.token({ sub: "usr_crash" });
     const server = await deployment.start();
     await using client = createHttpClient(server.url);
@@ -62,31 +69,34 @@ describe("PostgreSQL itself", () => {
     await writer.sendUntilAcknowledged();
 
     await postgres.stopServer();
-    await expectUnavailable(client, token);
-    await expectUnavailable(client, token);
+    await checkUnavailable(client, token);
+    await checkUnavailable(client, token);
     await postgres.startServer();
 
     await writer.sendUntilAcknowledged();
     expect(await client.request({ path: "/health/ready" })).toMatchObject({ status: 200 });
     await finish(deployment, writer);
     await server.stop();
-    await expectPromisesKept(deployment, writer);
+    await checkPromisesKept(deployment, writer);
   }, 60_000);
 });
 
 test("a network that swallows everything: 503 within 2 s, alive but not ready, and back alone", async () => {
-  await using deployment = await createDeployment({ store: "postgres", postgresUrl: postgresUrl() });
+  await using deployment = await createDeployment({
+    store: "postgres",
+    postgresUrl: postgresUrl(),
+  });
   await using proxy = await startHalfOpenProxy(deployment.database);
   const token = await deployment.token({ sub: "usr_crash" });
   const server = await deployment.start({ env: { DATABASE_URL: proxy.url } });
   await using client = createHttpClient(server.url);
   await using writer = new ProjectWriter(token, () => server.url);
-  const load = startLoad(writer);
+  const load = startLoad(writer, clients);
   await eventually("the load runs", () => writer.acknowledged.length > 50);
 
   proxy.blackhole();
-  await expectUnavailable(client, token);
-  await expectUnavailable(client, token);
+  await checkUnavailable(client, token);
+  await checkUnavailable(client, token);
   proxy.resume();
 
   const before = writer.acknowledged.length;
@@ -95,15 +105,18 @@ test("a network that swallows everything: 503 within 2 s, alive but not ready, a
   await load.stop();
   await finish(deployment, writer);
   await server.stop();
-  await expectPromisesKept(deployment, writer);
+  await checkPromisesKept(deployment, writer);
 }, 60_000);
 
 test("backends terminated under load: no answer is lost and none is a 500", async () => {
-  await using deployment = await createDeployment({ store: "postgres", postgresUrl: postgresUrl() });
+  await using deployment = await createDeployment({
+    store: "postgres",
+    postgresUrl: postgresUrl(),
+  });
   const token = await deployment.token({ sub: "usr_crash" });
   const server = await deployment.start();
   await using writer = new ProjectWriter(token, () => server.url);
-  const load = startLoad(writer);
+  const load = startLoad(writer, clients);
 
   for (let round = 1; round <= 10; round += 1) {
     const before = writer.acknowledged.length;
@@ -113,26 +126,11 @@ test("backends terminated under load: no answer is lost and none is a 500", asyn
   await load.stop();
   await finish(deployment, writer);
   await server.stop();
-  await expectPromisesKept(deployment, writer);
+  await checkPromisesKept(deployment, writer);
   expect([...writer.refusals.keys()].filter((status) => status !== 503)).toEqual([]);
 }, 60_000);
 
-/** Clients that write one project after the other until they are stopped; each ends with its answer. */
-function startLoad(writer: ProjectWriter): { stop(): Promise<void> } {
-  let isRunning = true;
-  async function load(): Promise<void> {
-    while (isRunning) await writer.sendUntilAcknowledged();
-  }
-  const loads = Array.from({ length: clients }, load);
-  return {
-    async stop() {
-      isRunning = false;
-      await Promise.all(loads);
-    },
-  };
-}
-
-async function expectUnavailable(client: HttpClient, token: string): Promise<void> {
+async function checkUnavailable(client: HttpClient, token: string): Promise<void> {
   const requests = [
     { path: "/api/projects", token },
     { method: "POST", path: "/api/projects", token, body: { name: "Nobody's" } },
@@ -172,7 +170,7 @@ async function finish(deployment: Deployment, writer: ProjectWriter): Promise<vo
   await writer.replayAll();
 }
 
-async function expectPromisesKept(deployment: Deployment, writer: ProjectWriter): Promise<void> {
+async function checkPromisesKept(deployment: Deployment, writer: ProjectWriter): Promise<void> {
   const { acknowledged } = writer;
   await deployment.inspect(async (raw) => {
     expect(await findBrokenPromises(raw, { acknowledged, denseLog: false })).toEqual([]);

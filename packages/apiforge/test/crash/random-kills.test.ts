@@ -13,6 +13,7 @@ import { postgresUrl } from "@apiforge/testing/postgres-url";
 import { describe, test } from "vitest";
 
 import { hasNoLiveJob } from "./live-jobs.ts";
+import { startLoad } from "./load.ts";
 import { ProjectWriter } from "./project-writer.ts";
 import { announcedSeed, seededRandom } from "./seeded-random.ts";
 
@@ -38,15 +39,7 @@ describe.concurrent.for(storeNames)("%s", (store) => {
       const invariants = { acknowledged, denseLog: store === "sqlite" };
       const alerted = new Set<string>();
 
-      let isLoading = true;
-      async function load(): Promise<void> {
-        while (isLoading) {
-          await writer.sendUntilAcknowledged();
-          await delay(random() * longestThinkMs);
-        }
-      }
-      const loading = Array.from({ length: clients }, load);
-
+      const load = startLoad(writer, clients, () => random() * longestThinkMs);
       for (let kill = 1; kill <= kills; kill += 1) {
         await delay(random() * longestLifeMs);
         await server.kill9();
@@ -55,8 +48,7 @@ describe.concurrent.for(storeNames)("%s", (store) => {
         expect(broken, `after kill ${kill}`).toEqual([]);
         server = await deployment.start();
       }
-      isLoading = false;
-      await Promise.all(loading);
+      await load.stop();
       await eventually("every job has ended", () => hasNoLiveJob(deployment), jobsDeadlineMs);
       await writer.replayAll();
       await server.stop();

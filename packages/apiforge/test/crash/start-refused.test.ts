@@ -59,7 +59,10 @@ describe("SQLite", () => {
   test("a killed server's hold is over with it", async () => {
     await using deployment = await deploy();
     await (await deployment.start()).kill9();
-    await (await deployment.start()).stop();
+    const next = await deployment.start();
+    await using client = createHttpClient(next.url);
+    expect(await client.request({ path: "/health/ready" })).toMatchObject({ status: 200 });
+    await next.stop();
   });
 
   test("a data folder that cannot be written", async () => {

@@ -1,11 +1,16 @@
 import { until } from "@apiforge/testing";
 import type { Client } from "pg";
 import { describe, expect, test } from "vitest";
+import { silentLog, systemClock } from "../../src/kernel/index.ts";
 import type { LogEvent, Store } from "../../src/store/index.ts";
+import { loadDriver } from "../../src/store/postgres/driver.ts";
+import { EventLog } from "../../src/store/postgres/events.ts";
+import { ConnectionPool } from "../../src/store/postgres/pool.ts";
 import {
   backends,
   eventOf,
   newDatabase,
+  noteTable,
   openNode,
   rawClient,
   terminate,
@@ -51,6 +56,69 @@ describe("a reader of the log", () => {
     await raw.query("commit");
     expect(ids(await store.events.read(1, 10))).toEqual(["held", "b"]);
     expect(await store.events.head()).toBe(3);
+  });
+
+  test("does not pass one whose COMMIT takes its time on the server", async () => {
+    const database = await newDatabase();
+    const waits = {
+      name: "0002-waits",
+      sqlite: "",
+      postgres: `create function wait_for_42() returns trigger language plpgsql
+          as $$ begin perform pg_advisory_xact_lock(42); return null; end $$;
+        create constraint trigger wait after insert on note deferrable initially deferred
+          for each row execute function wait_for_42()`,
+    };
+    const store = await openNode(database.url, { migrations: [noteTable, waits] });
+    const [raw, watcher] = [await rawClient(database.url), await rawClient(database.url)];
+    await raw.query("begin; select pg_advisory_xact_lock(42)");
+    const held = store.transact("held", async (tx) => {
+      await tx.queryText("insert into note (id) values ('a')", []);
+      tx.appendEvent(eventOf("held"));
+    });
+    await until("COMMIT waits", async () => {
+      return (await backends(watcher, "wait_event_type = 'Lock'")).length > 0;
+    });
+    await publish(store, "b");
+    expect(await store.events.read(0, 10)).toEqual([]);
+    expect(await store.events.read(0, 10)).toEqual([]);
+    await raw.query("commit");
+    expect((await held).seq).toBe(1);
+    expect(ids(await store.events.read(0, 10))).toEqual(["held", "b"]);
+  });
+
+  test("does not pass one that was committed after its snapshot was taken", async () => {
+    const database = await newDatabase();
+    const driver = await loadDriver();
+    const store = await openNode(database.url);
+    const raw = await rawClient(database.url);
+    const options = {
+      url: database.url,
+      transactionLimitMs: 1_500,
+      clock: systemClock,
+      log: silentLog,
+    };
+    const pool = new ConnectionPool(driver, options, () => undefined);
+    const log = new EventLog(pool);
+    await publish(store, "a");
+    await publishSlowly(raw, "held");
+    await publish(store, "b");
+    let sent = 0;
+    const events = await log.readWith(
+      async (commands) => {
+        const results = await pool.run("read", commands);
+        sent += 1;
+        if (sent === 1) {
+          // Between the snapshot and its arrival everything is settled, what it lacks included.
+          await raw.query("commit");
+          expect(await log.head()).toBe(3);
+        }
+        return results;
+      },
+      1,
+      10,
+    );
+    expect(ids(events)).toEqual(["held", "b"]);
+    await pool.close();
   });
 
   test("passes the number of a transaction that was rolled back", async () => {

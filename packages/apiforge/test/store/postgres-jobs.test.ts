@@ -1,7 +1,7 @@
 import { startHalfOpenProxy, until } from "@apiforge/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ClaimedJob, Store } from "../../src/store/index.ts";
-import { claimText, promoteText, settle } from "../../src/store/postgres/jobs.ts";
+import type { ClaimedJob, JobSettlement, Store } from "../../src/store/index.ts";
+import { claimReady, promoteDue, settleJobs } from "../../src/store/postgres/job-statements.ts";
 import { backends, jobOf, newDatabase, openNode, rawClient } from "./postgres-harness.ts";
 
 async function addJobs(store: Store, count: number): Promise<void> {
@@ -76,17 +76,14 @@ describe("a claim", () => {
 });
 
 describe("among thousands of jobs that wait or have ended", () => {
-  const numbers = Array.from({ length: 20 }, (_, index) => index + 1);
+  const ends = Array.from({ length: 20 }, (_, index): JobSettlement => {
+    return { outcome: "completed", n: index + 1, fence: 1 };
+  });
   test.for([
-    ["a claim", claimText, ["w1", "mail", 5, 1], /Index Scan using forge_jobs_ready /],
-    ["a promotion", promoteText, [], /Index Scan using forge_jobs_scheduled /],
-    [
-      "a settlement",
-      settle.many,
-      [numbers, numbers, numbers.map(() => 3), numbers, numbers, numbers.map(String)],
-      /Index Scan using forge_jobs_(pkey|running) /,
-    ],
-  ] as const)("%s reads those that it is about", async ([, text, values, index]) => {
+    ["a claim", claimReady("mail", "w1", 5, 1), /Index Scan using forge_jobs_ready /],
+    ["a promotion", promoteDue, /Index Scan using forge_jobs_scheduled /],
+    ["a settlement", settleJobs(ends), /Index Scan using forge_jobs_(pkey|running) /],
+  ] as const)("%s reads those that it is about", async ([, { text, values }, index]) => {
     const database = await newDatabase();
     await openNode(database.url);
     const raw = await rawClient(database.url);

@@ -10,7 +10,6 @@ import {
 import { execFileSync } from "node:child_process";
 import type { Client } from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../../testing/src/free-port.ts";
 import type { Store, StoreTransaction } from "../../src/store/index.ts";
 import {
   backends,
@@ -291,8 +290,9 @@ describe("a server", () => {
   });
 
   test("that is not there is said at opening", async () => {
-    const url = `postgres://nobody@127.0.0.1:${await freePort()}/none`;
-    await expect(openNode(url)).rejects.toMatchObject(unavailable);
+    const proxy = await startHalfOpenProxy("postgres://nobody@127.0.0.1:1/none");
+    await proxy.close();
+    await expect(openNode(proxy.url)).rejects.toMatchObject(unavailable);
   });
 
   test("that refuses the login is a matter of configuration", async () => {

@@ -2,7 +2,8 @@ import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { createDurable, defineEvent } from "../../src/durable/index.ts";
 import { silentLog, systemClock } from "../../src/kernel/index.ts";
-import { command, PostgresConnection } from "../../src/store/postgres/connection.ts";
+import { command } from "../../src/store/postgres/command.ts";
+import { PostgresConnection } from "../../src/store/postgres/connection.ts";
 import { loadDriver } from "../../src/store/postgres/driver.ts";
 import { ConnectionPool } from "../../src/store/postgres/pool.ts";
 import {
@@ -76,6 +77,13 @@ describe("a failed statement", () => {
     await expect(unit).rejects.toMatchObject({ code: "transaction_conflict", retryable: true });
   });
 
+  test("that wants data from the client fails, and its connection stays in order", async () => {
+    const store = await openNode((await newDatabase()).url, { poolSize: 1 });
+    const unit = store.transact("copy", (tx) => tx.queryText("copy note from stdin", []));
+    await expect(unit).rejects.toMatchObject({ cause: { message: /COPY from stdin failed/ } });
+    await store.transact("next", (tx) => tx.query(insertNote("a")));
+  });
+
   test("at COMMIT undoes everything", async () => {
     const database = await newDatabase();
     const store = await openNode(database.url, {
@@ -145,6 +153,28 @@ test("a 64-bit integer is a number, or a bigint where a number would lie", async
     ),
   );
   expect(row).toEqual({ safe: 9_007_199_254_740_991, big: 9_007_199_254_740_993n });
+});
+
+test("a commit that fails without anything before it leaves its connection in order", async () => {
+  const store = await openNode((await newDatabase()).url, { poolSize: 1 });
+  const record = () =>
+    store.transact("record only", async (tx) => {
+      tx.recordAnswer({
+        digest: digestOf("k"),
+        fingerprint: digestOf("f"),
+        key: "k",
+        status: 201,
+        headers: {},
+        body: "{}",
+      });
+    });
+  await record();
+  await expect(record()).rejects.toMatchObject({ code: "idempotency_key_taken" });
+  await store.transact("next", (tx) => tx.query(insertNote("a")));
+  const { rows } = await store.read("pid", (reader) =>
+    reader.queryText("select count(*) as n from note", []),
+  );
+  expect(rows).toEqual([{ n: 1 }]);
 });
 
 describe("round trips", () => {

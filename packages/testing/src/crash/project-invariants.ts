@@ -148,7 +148,11 @@ function findLostAnswers(
   for (const answer of acknowledged) {
     const kept = recorded.get(answer.key);
     if (kept === undefined) problems.push(`the answer under ${answer.key} is lost`);
-    else if (kept.body !== answer.body || kept.status !== answer.status || kept.seq !== answer.seq) {
+    else if (
+      kept.body !== answer.body ||
+      kept.status !== answer.status ||
+      kept.seq !== answer.seq
+    ) {
       problems.push(`${answer.key}: answered ${describe(answer)}, recorded ${describe(kept)}`);
     }
     const id = projectIdOf(answer.body);

@@ -5,6 +5,8 @@ import { spawnProcess } from "./server-process.ts";
 /** A request that the sandbox received at a Slack webhook. */
 export interface SlackDelivery {
   readonly id: number;
+  /** ISO 8601. */
+  readonly receivedAt: string;
   /** The message as it was posted. */
   readonly body: unknown;
   /** Status that was answered; null until then. */
@@ -15,7 +17,7 @@ export interface SlackDelivery {
 
 /** What the sandbox does to Slack's next requests; see the sandbox's control API. */
 export interface SlackFault {
-  readonly kind: "500" | "503" | "429" | "slow" | "dead";
+  readonly kind: "500" | "503" | "429" | "slow" | "dead" | "channel_is_archived";
   readonly retryAfterSeconds?: number;
   readonly delayMs?: number;
   /** Requests that it applies to; default all until it is cleared. */

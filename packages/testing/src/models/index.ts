@@ -1,1 +1,3 @@
 export { faultyStore, type CommitFault, type FaultyStore } from "./faulty-store.ts";
+export { checkIdempotencyModel } from "./idempotency.ts";
+export { checkJobsModel } from "./jobs.ts";

@@ -6,6 +6,8 @@ import { findDuplicateKey } from "./duplicate-key.ts";
 /** Objects and arrays inside one another; deeper content is refused before anything walks it. */
 export const maxJsonDepth = 64;
 
+// Raw control characters are no JSON, so U+0000 is always written as this escape.
+const nulEscape = "\\u0000";
 const quote = 0x22;
 const backslash = 0x5c;
 const colon = 0x3a;
@@ -17,8 +19,9 @@ const closeBrace = 0x7d;
 /**
  * Parses a request body as RFC 8259 JSON that every reader understands alike: UTF-8 without a
  * byte order mark, no key twice in one object (RFC 8259 section 4 leaves its meaning open), no key
- * that sets a prototype. An empty body is undefined.
- * @throws {invalid_json}, {json_too_deep}, {duplicate_json_key}, {forbidden_json_key}
+ * that sets a prototype, no U+0000. An empty body is undefined.
+ * @throws {invalid_json}, {json_too_deep}, {duplicate_json_key}, {forbidden_json_key},
+ * {forbidden_character}
  */
 export function parseJsonBody(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
@@ -27,7 +30,22 @@ export function parseJsonBody(bytes: Buffer): unknown {
   const keysWritten = countKeys(text);
   const value = parse(text);
   if (countOwnKeys(value, "body") !== keysWritten) throw duplicateKey(text);
+  if (text.includes(nulEscape)) refuseNul(value, "body");
   return value;
+}
+
+// Text of PostgreSQL cannot hold U+0000; what one store takes and the other fails on is refused here.
+function refuseNul(value: unknown, path: string): void {
+  if (typeof value === "string" && value.includes("\0")) {
+    throw edgeError("forbidden_character", `${path} contains U+0000, which is not accepted`, {
+      param: path,
+    });
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, child] of Object.entries(value)) {
+    refuseNul(key, path);
+    refuseNul(child, `${path}.${key}`);
+  }
 }
 
 function parse(text: string): unknown {

@@ -26,7 +26,8 @@ const maxIssueLength = 200;
 
 /**
  * The stage that checks every declared part of a request and converts it.
- * It throws `validation_failed` and `unknown_field`, both with the `param` at fault.
+ * It throws `validation_failed` and `unknown_field`, both with the `param` at fault, and
+ * `invalid_url` for one with U+0000.
  */
 export function validate(route: Route): (request: FastifyRequest) => ValidRequest {
   const params =
@@ -36,6 +37,10 @@ export function validate(route: Route): (request: FastifyRequest) => ValidReques
     route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", false);
   const body = route.body === undefined ? refuseBody : checkPart("body", route.body, "json", true);
   return function validateRequest(request) {
+    // As in bodies: what one store takes and the other fails on is refused before it gets there.
+    if (request.url.includes("%00")) {
+      throw edgeError("invalid_url", "The URL contains U+0000, which is not accepted");
+    }
     return {
       params: params(request.params),
       query: query(request.query),

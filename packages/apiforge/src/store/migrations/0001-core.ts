@@ -88,7 +88,8 @@ export const core: Migration = {
     );
     create unique index forge_idempotency_digest on forge_idempotency (digest);
 
-    create sequence forge_event_seq;
+    -- Without cache, which would let a session keep numbers back that readers then wait for.
+    create sequence forge_event_seq cache 1;
     create table forge_events (
       seq bigint primary key,
       id text not null,

@@ -1,40 +1,13 @@
 import type { PoolClient } from "pg";
 
 import type { ApiForgeError } from "../../kernel/index.ts";
-import type { SqlFragment, SqlValue } from "../contract.ts";
 import { storeError } from "../errors.ts";
-import type {
-  Execution,
-  ExchangeType,
-  ExecutionResult,
-  Parameter,
-  PreparedStatement,
-} from "./exchange.ts";
+import { toParameter, type Command } from "./command.ts";
+import type { Execution, ExchangeType, ExecutionResult, PreparedStatement } from "./exchange.ts";
 import { endsSession, postgresFailure, unavailable } from "./failures.ts";
 
 // Each costs memory in the server, on every connection of the pool.
 const statementCacheSize = 200;
-
-/** A value of our own statements: arrays travel as one parameter, so that one text fits any number of rows. */
-export type CommandValue = SqlValue | readonly (string | number | null)[];
-
-/** SQL with `$1`, `$2`, … and their values. */
-export interface Command {
-  readonly text: string;
-  readonly values: readonly CommandValue[];
-}
-
-/** `text` with `values`. */
-export function command(text: string, ...values: readonly CommandValue[]): Command {
-  return { text, values };
-}
-
-/** A user's fragment with placeholders as PostgreSQL writes them. */
-export function fragmentCommand({ texts, values }: SqlFragment): Command {
-  let text = texts[0] ?? "";
-  for (let index = 1; index < texts.length; index++) text += `$${index}${texts[index]}`;
-  return { text, values };
-}
 
 /** One connection with its prepared statements. Used by one unit of work at a time. */
 export class PostgresConnection {
@@ -119,11 +92,12 @@ export class PostgresConnection {
     this.#held = true;
   }
 
-  /** Gives the connection back to the pool, or out of it when it is lost. */
+  /** Gives the connection back to the pool, or out of it when it is lost or still in a transaction. */
   release(): void {
     if (!this.#held) return;
     this.#held = false;
-    this.#client.release(this.#lost);
+    const unfinished = !this.busy && this.#client.getTransactionStatus() !== "I";
+    this.#client.release(this.#lost || unfinished);
   }
 
   /** Breaks the connection; the server rolls back what it had open, and waiting calls fail. */
@@ -174,30 +148,4 @@ function outcomeUnknown(cause: unknown): ApiForgeError {
     "The database did not say whether the transaction was committed. Send the same request again with its idempotency key.",
     { cause, retryAfterSeconds: 1 },
   );
-}
-
-function toParameter(value: CommandValue): Parameter {
-  if (value === null || typeof value === "string") return value;
-  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") {
-    return String(value);
-  }
-  if (Buffer.isBuffer(value)) return value;
-  if (value instanceof Uint8Array) {
-    return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  }
-  if (Array.isArray(value)) return arrayLiteral(value);
-  throw new TypeError(
-    "A value of this type cannot be bound: pass text, a number, a boolean, bytes or null",
-  );
-}
-
-// postgresql.org/docs/current/arrays.html#ARRAYS-IO
-function arrayLiteral(items: readonly (string | number | null)[]): string {
-  return `{${items.map(arrayElement).join()}}`;
-}
-
-function arrayElement(item: string | number | null): string {
-  if (item === null) return "NULL";
-  if (typeof item === "number") return String(item);
-  return `"${item.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }

@@ -1,5 +1,5 @@
 import type { EventStore, LogEvent, NewEvent, Row } from "../contract.ts";
-import { command, type Command } from "./connection.ts";
+import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { rowsCommand, rowsStatement } from "./rows.ts";

@@ -63,6 +63,7 @@ interface Wire {
   describe(message: { type: "P"; name: "" }): void;
   execute(message: null): void;
   close(message: { type: "S"; name: string }): void;
+  sendCopyFail(reason: string): void;
   sync(): void;
 }
 
@@ -150,6 +151,13 @@ export function createExchangeType(driver: PostgresDriver, types: CustomTypesCon
 
     handleEmptyQuery(): void {
       this.#index += 1;
+    }
+
+    /** Refuses COPY FROM STDIN. The server has passed over the Sync that came while it waited for data. */
+    handleCopyInResponse(connection: object): void {
+      const wire = connection as Wire;
+      wire.sendCopyFail("no data");
+      wire.sync();
     }
 
     handleReadyForQuery(): void {

@@ -1,5 +1,5 @@
 import type { IdempotencyRecord, IdempotencyStore, KeyClaim, StoredAnswer } from "../contract.ts";
-import { command, type Command } from "./connection.ts";
+import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
 

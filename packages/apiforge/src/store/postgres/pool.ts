@@ -2,7 +2,8 @@ import type { Pool, PoolClient } from "pg";
 
 import { ApiForgeError, type Clock, type Log } from "../../kernel/index.ts";
 import { storeError } from "../errors.ts";
-import { PostgresConnection, type Command } from "./connection.ts";
+import type { Command } from "./command.ts";
+import { PostgresConnection } from "./connection.ts";
 import { clientConfig, columnTypes, connectTimeoutMs, type PostgresDriver } from "./driver.ts";
 import { createExchangeType, type ExecutionResult } from "./exchange.ts";
 import { unavailable } from "./failures.ts";
@@ -60,7 +61,8 @@ export class ConnectionPool {
     this.#pool.on("remove", onLost);
     // An idle connection broke; the next unit of work opens another.
     this.#pool.on("error", (error) => {
-      if (this.#closing === undefined) log.warn({ error }, "an idle database connection was lost");
+      if (this.#closing !== undefined) return;
+      log.warn({ reason: error.message }, "an idle database connection was lost");
     });
   }
 

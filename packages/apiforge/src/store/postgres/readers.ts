@@ -1,6 +1,7 @@
 import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../contract.ts";
 import { storeError } from "../errors.ts";
-import { command, fragmentCommand, type Command, type PostgresConnection } from "./connection.ts";
+import { command, fragmentCommand, type Command } from "./command.ts";
+import type { PostgresConnection } from "./connection.ts";
 import { readOnlyFailure } from "./failures.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { quietly, refuseTransactionControl } from "./user-sql.ts";

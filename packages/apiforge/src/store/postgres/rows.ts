@@ -1,4 +1,4 @@
-import { command, type Command } from "./connection.ts";
+import { command, type Command } from "./command.ts";
 
 /** One value of a row. */
 type RowValue = string | number | null;

@@ -14,7 +14,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
-import { command } from "./connection.ts";
+import { command } from "./command.ts";
 import { connectAlone, loadDriver } from "./driver.ts";
 import { EventLog } from "./events.ts";
 import { IdempotencyTable } from "./idempotency.ts";

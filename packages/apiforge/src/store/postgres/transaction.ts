@@ -13,20 +13,20 @@ import type {
   StoreTransaction,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
-import { command, fragmentCommand, type Command, type PostgresConnection } from "./connection.ts";
+import { command, fragmentCommand, type Command } from "./command.ts";
+import type { PostgresConnection } from "./connection.ts";
+import {
+  addConsumer,
+  findConsumer,
+  lockConsumer,
+  saveConsumer,
+  toConsumerState,
+} from "./consumers.ts";
 import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
-import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./jobs.ts";
+import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
 import { quietly, refuseTransactionControl } from "./user-sql.ts";
-
-const beginText = "begin";
-const lockConsumerText =
-  "select cursor from forge_consumers where name = $1 for update skip locked";
-const addConsumerText =
-  "insert into forge_consumers (name, cursor) values ($1, 0) on conflict (name) do nothing returning cursor";
-const findConsumerText = "select 1 from forge_consumers where name = $1";
-const saveConsumerText = "update forge_consumers set cursor = $2 where name = $1";
 
 /** One unit of work on a connection of its own; unusable after its end. */
 export class PostgresTransaction implements StoreTransaction {
@@ -90,7 +90,7 @@ export class PostgresTransaction implements StoreTransaction {
   }
 
   async lockConsumer(name: string): Promise<ConsumerState | undefined> {
-    const [locked] = await this.#send([command(lockConsumerText, name)]);
+    const [locked] = await this.#send([lockConsumer(name)]);
     return toConsumerState(locked) ?? (await this.#addConsumer(name));
   }
 
@@ -108,25 +108,20 @@ export class PostgresTransaction implements StoreTransaction {
     this.end();
     // A handler that caught the error of a statement cannot have what the statement undid.
     if (this.#failure !== undefined) throw this.#failure.error;
-    const cursors = [...this.#cursors].map(([name, cursor]) =>
-      command(saveConsumerText, name, cursor),
-    );
-    const position = this.#positionCommands();
-    const jobs = this.#jobs.length > 0 ? [insertJobs(this.#jobs)] : [];
-    const writes = [...cursors, ...jobs];
-    if (
-      !this.#begun &&
-      writes.length === 0 &&
-      this.#record === undefined &&
-      this.#events.length === 0
-    ) {
-      return lastSeq(await this.#connection.send(position));
+    const writes = this.#writes();
+    // A unit that asked nothing and wrote nothing has nothing to commit.
+    if (!this.#begun && writes.length === 0) {
+      return lastSeq(await this.#connection.send([headCommand]));
     }
-    const begin = this.#begun ? [] : [command(beginText)];
+    const answersSeq = this.#events.length > 0 || this.#record !== undefined;
     try {
-      // The log's lock is held from the append to the commit, so that comes last.
       return lastSeq(
-        await this.#connection.commit([...begin, ...writes, ...position, command("commit")]),
+        await this.#connection.commit([
+          ...this.#begin(),
+          ...writes,
+          ...(answersSeq ? [] : [headCommand]),
+          command("commit"),
+        ]),
       );
     } catch (error) {
       // A statement that nobody waited for has failed before, which is what to look into.
@@ -149,18 +144,22 @@ export class PostgresTransaction implements StoreTransaction {
     this.#open = false;
   }
 
-  /** Appends and records; each of these answers the `seq` to report. */
-  #positionCommands(): readonly Command[] {
-    const appends = this.#events.length > 0 ? [appendEvents(this.#events)] : [];
-    if (this.#record !== undefined)
-      return [...appends, insertAnswer(this.#record, appends.length > 0)];
-    return appends.length > 0 ? appends : [headCommand];
+  /** What is written at the end. The log's lock is held from the append to the commit, so that comes last. */
+  #writes(): readonly Command[] {
+    const record = this.#record;
+    const appended = this.#events.length > 0;
+    return [
+      ...[...this.#cursors].map(([name, cursor]) => saveConsumer(name, cursor)),
+      ...(this.#jobs.length > 0 ? [insertJobs(this.#jobs)] : []),
+      ...(appended ? [appendEvents(this.#events)] : []),
+      ...(record === undefined ? [] : [insertAnswer(record, appended)]),
+    ];
   }
 
   async #addConsumer(name: string): Promise<ConsumerState | undefined> {
-    const [found] = await this.#send([command(findConsumerText, name)]);
+    const [found] = await this.#send([findConsumer(name)]);
     if (found !== undefined && found.rows.length > 0) return undefined;
-    const [added] = await this.#send([command(addConsumerText, name)]);
+    const [added] = await this.#send([addConsumer(name)]);
     return toConsumerState(added);
   }
 
@@ -181,14 +180,20 @@ export class PostgresTransaction implements StoreTransaction {
   async #send(commands: readonly Command[]): Promise<readonly ExecutionResult[]> {
     this.#requireOpen();
     if (this.#failure !== undefined) throw afterFailure(this.#failure.error);
-    const begin = this.#begun ? [] : [command(beginText)];
-    this.#begun = true;
+    const begin = this.#begin();
     try {
       const results = await this.#connection.send([...begin, ...commands]);
       return results.slice(begin.length);
     } catch (error) {
       throw this.#fail(error);
     }
+  }
+
+  /** BEGIN, for whatever is sent first. */
+  #begin(): readonly Command[] {
+    if (this.#begun) return [];
+    this.#begun = true;
+    return [command("begin")];
   }
 
   #firstFailure(): unknown {
@@ -207,11 +212,6 @@ export class PostgresTransaction implements StoreTransaction {
       "The transaction has ended. Await everything that uses it before the handler returns.",
     );
   }
-}
-
-function toConsumerState(result: ExecutionResult | undefined): ConsumerState | undefined {
-  const row = result?.rows[0];
-  return row === undefined ? undefined : { cursor: Number(row["cursor"]) };
 }
 
 function afterFailure(cause: unknown): Error {

@@ -1,6 +1,6 @@
 import type { WorkerStore } from "../contract.ts";
-import { command } from "./connection.ts";
-import { recoverAssignments } from "./jobs.ts";
+import { command } from "./command.ts";
+import { now, recoverAssignments } from "./job-statements.ts";
 import type { ConnectionPool } from "./pool.ts";
 
 const registerText = `insert into forge_workers (owner, heartbeat_at) values ($1, forge_now())
@@ -11,7 +11,7 @@ const unregisterText = `with gone as (delete from forge_workers where owner = $1
    where state = 2 and lease_owner = $1`;
 // Owners that are not listed at all: one declared dead had a claim under way, and then died.
 const recoverText = `with gone as (
-     delete from forge_workers where heartbeat_at < (select forge_now()) - $1::bigint returning owner
+     delete from forge_workers where heartbeat_at < ${now} - $1::bigint returning owner
    ), dead as (
      select owner from gone
      union

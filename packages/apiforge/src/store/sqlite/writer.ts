@@ -229,10 +229,10 @@ export class GroupWriter {
 
   async #answer(ran: readonly Ran[], hasWritten: boolean): Promise<void> {
     if (ran.length === 0) return;
-    reach("after-commit");
     try {
       // A group that only read waits for what it may have seen, and causes no sync of its own.
       await (hasWritten ? this.#parts.sync.wait() : this.#parts.sync.settled());
+      reach("after-commit");
       for (const { unit, committed } of ran) unit.resolve(committed);
     } catch (error) {
       for (const { unit } of ran) unit.reject(error);

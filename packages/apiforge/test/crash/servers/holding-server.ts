@@ -10,7 +10,8 @@ const heldUntil = process.env["HOLD_UNTIL"] ?? "";
 
 async function hold(signal?: AbortSignal): Promise<void> {
   console.log("holding");
-  while (!existsSync(heldUntil)) await delay(pollMs, undefined, signal === undefined ? {} : { signal });
+  while (!existsSync(heldUntil))
+    await delay(pollMs, undefined, signal === undefined ? {} : { signal });
 }
 
 const holdJob = defineJob("hold", {

@@ -1,0 +1,9 @@
+import { checkIdempotencyModel } from "@apiforge/testing/models";
+import { describe, test } from "vitest";
+import { storeFixtures } from "../store/fixtures.ts";
+
+describe.for(storeFixtures)("$name", (fixture) => {
+  test("does with idempotency keys what the model does", async () => {
+    await checkIdempotencyModel(fixture, 60);
+  }, 120_000);
+});

@@ -1,0 +1,7 @@
+import { checkJobsModel } from "@apiforge/testing/models";
+import { describe, test } from "vitest";
+import { storeFixtures } from "./fixtures.ts";
+
+describe.for(storeFixtures)("$name", (fixture) => {
+  test("does with jobs what the model does", () => checkJobsModel(fixture, 100), 120_000);
+});

@@ -1,0 +1,284 @@
+import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
+import { ApiForgeError } from "apiforge/internal/kernel";
+import type { JobSettlement, NewJob } from "apiforge/internal/store";
+import type { OpenStore } from "../contracts/index.ts";
+import type { JobsModel, ModelLease } from "./jobs-model.ts";
+
+/** The store under test, and where its job ids come from. */
+export interface JobsSystem {
+  readonly open: OpenStore;
+  /** A restart is only asked of a store that has a later life. */
+  readonly persistent: boolean;
+  nextId(): string;
+}
+
+type Command = fc.AsyncCommand<JobsModel, JobsSystem>;
+
+/** One thing that is done to both, and compared. */
+interface Step {
+  readonly name: string;
+  /** Default: always possible. */
+  check?(model: Readonly<JobsModel>): boolean;
+  /** @throws Error when the store answered otherwise than the model. */
+  run(model: JobsModel, system: JobsSystem): Promise<void>;
+}
+
+function command(step: Step): Command {
+  return {
+    check: (model) => step.check?.(model) ?? true,
+    toString: () => step.name,
+    async run(model, system) {
+      await step.run(model, system);
+      const difference = model.difference(await system.open.store.jobs.list({ limit: 10_000 }));
+      if (difference !== undefined) throw new Error(`After ${step.name}: ${difference}`);
+    },
+  };
+}
+
+function same(what: string, actual: unknown, expected: unknown): void {
+  if (isDeepStrictEqual(actual, expected)) return;
+  throw new Error(`${what} was ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`);
+}
+
+const queues = fc.constantFrom("mail", "slow");
+const types = fc.constantFrom("send", "sync");
+const owners = fc.constantFrom("w1", "w2", "w3");
+const delays = fc.constantFrom(0, 0, 1, 1_000, 60_000);
+const jobShapes = fc.record({
+  queue: queues,
+  type: types,
+  priority: fc.integer({ min: -1, max: 1 }),
+  delayMs: delays,
+  maxAttempts: fc.integer({ min: 1, max: 3 }),
+});
+type JobShape = typeof jobShapes extends fc.Arbitrary<infer Shape> ? Shape : never;
+
+function newJob(shape: JobShape, id: string, dedupeKey: string | null): NewJob {
+  return { ...shape, id, dedupeKey, tenant: "ten_1", payload: "{}", requestId: "req_1" };
+}
+
+const enqueue = fc.record({ shape: jobShapes, undone: fc.boolean() }).map(({ shape, undone }) =>
+  command({
+    name: `enqueue(${JSON.stringify(shape)}${undone ? ", undone" : ""})`,
+    async run(model, { open, nextId }) {
+      const job = newJob(shape, nextId(), null);
+      const committed = open.store.transact("enqueue", async (tx) => {
+        tx.insertJob(job);
+        if (undone) throw new Error("undone");
+      });
+      if (undone) await committed.catch(() => undefined);
+      else await committed;
+      if (!undone) model.enqueue(job);
+    },
+  }),
+);
+
+const enqueueUnique = fc
+  .record({ shape: jobShapes, key: fc.constantFrom("a", "b") })
+  .map(({ shape, key }) =>
+    command({
+      name: `enqueueUnique(${key}, ${JSON.stringify(shape)})`,
+      async run(model, { open, nextId }) {
+        const job = newJob(shape, nextId(), key);
+        const { value } = await open.store.transact("enqueue", (tx) => tx.insertUniqueJob(job));
+        same("enqueueUnique", value, model.enqueueUnique(job));
+      },
+    }),
+  );
+
+const claim = fc.record({ queue: queues, owner: owners, limit: fc.integer({ min: 1, max: 4 }) }).map(
+  ({ queue, owner, limit }) =>
+    command({
+      name: `claim(${queue}, ${owner}, ${limit})`,
+      async run(model, { open }) {
+        const claimed = await open.store.jobs.claim(queue, owner, limit);
+        const expected = model.claim(queue, owner, limit);
+        same(
+          "claim",
+          claimed.map(({ id, attempt, maxAttempts }) => ({ id, attempt, maxAttempts })),
+          expected.map(({ id, attempt, maxAttempts }) => ({ id, attempt, maxAttempts })),
+        );
+        expected.forEach((job, index) => {
+          const lease = claimed[index];
+          if (lease !== undefined) model.lease(job, lease);
+        });
+      },
+    }),
+);
+
+/** Picks one of the leases given so far: half of the time one that is still held, if there is any. */
+const leasePicks = fc.record({ held: fc.boolean(), index: fc.nat() });
+type LeasePick = typeof leasePicks extends fc.Arbitrary<infer Pick> ? Pick : never;
+
+function pickLease(model: Readonly<JobsModel>, { held, index }: LeasePick): ModelLease | undefined {
+  const living = model.leases.filter((lease) => model.isHeld(lease));
+  const leases = held && living.length > 0 ? living : model.leases;
+  return leases[index % leases.length];
+}
+
+const outcomes = fc.oneof(
+  fc.constant({ outcome: "completed" } as const),
+  delays.map((delayMs) => ({ outcome: "retry", delayMs, error: "Error: again" }) as const),
+  fc.constant({ outcome: "dead", error: "Error: never" } as const),
+  fc.constant({ outcome: "released" } as const),
+);
+
+const settle = fc.array(fc.tuple(leasePicks, outcomes), { minLength: 1, maxLength: 3 }).map((ends) =>
+  command({
+    name: `settle(${ends.map(([, { outcome }]) => outcome).join(", ")})`,
+    check: ({ leases }) => leases.length > 0,
+    async run(model, { open }) {
+      const leases = ends.flatMap(([pick, end]) => {
+        const lease = pickLease(model, pick);
+        return lease === undefined ? [] : [{ lease, end }];
+      });
+      const settlements = leases.map(({ lease, end }): JobSettlement => {
+        return { ...end, n: lease.n, fence: lease.fence };
+      });
+      const expected = leases.map(({ lease }, index) => {
+        const settlement = settlements[index];
+        return settlement !== undefined && model.settle(lease, settlement);
+      });
+      same("settle", await open.store.jobs.settle(settlements), expected);
+    },
+  }),
+);
+
+const complete = fc.record({ pick: leasePicks, undone: fc.boolean() }).map(({ pick, undone }) =>
+  command({
+    name: `complete(${undone ? "undone" : ""})`,
+    check: ({ leases }) => leases.length > 0,
+    async run(model, { open }) {
+      const lease = pickLease(model, pick);
+      if (lease === undefined) return;
+      let held: boolean | undefined;
+      const committed = open.store.transact("complete", async (tx) => {
+        held = await tx.completeJob({ n: lease.n, fence: lease.fence });
+        if (undone) throw new Error("undone");
+      });
+      if (undone) await committed.catch(() => undefined);
+      else await committed;
+      const { n, fence } = lease;
+      const expected = undone
+        ? model.isHeld(lease)
+        : model.settle(lease, { outcome: "completed", n, fence });
+      same("complete", held, expected);
+    },
+  }),
+);
+
+const advance = fc.constantFrom(1, 999, 1_000, 9_000, 60_000).map((ms) =>
+  command({
+    name: `advance(${ms})`,
+    async run(model, { open }) {
+      await open.advance(ms);
+      model.now += ms;
+    },
+  }),
+);
+
+const heartbeat = owners.map((owner) =>
+  command({
+    name: `heartbeat(${owner})`,
+    async run(model, { open }) {
+      same("heartbeat", await open.store.workers.heartbeat(owner), model.heartbeat(owner));
+    },
+  }),
+);
+
+const register = owners.map((owner) =>
+  command({
+    name: `register(${owner})`,
+    async run(model, { open }) {
+      await open.store.workers.register(owner);
+      model.register(owner);
+    },
+  }),
+);
+
+const unregister = owners.map((owner) =>
+  command({
+    name: `unregister(${owner})`,
+    async run(model, { open }) {
+      await open.store.workers.unregister(owner);
+      model.unregister(owner);
+    },
+  }),
+);
+
+const recoverExpired = fc.constant(
+  command({
+    name: "recoverExpired",
+    async run(model, { open }) {
+      const recovered = await open.store.workers.recoverExpired(10_000);
+      same("recoverExpired", recovered, model.recoverExpired(10_000));
+    },
+  }),
+);
+
+const retryDead = fc.nat().map((index) =>
+  command({
+    name: `retryDead(${index})`,
+    check: ({ jobs }) => jobs.length > 0,
+    async run(model, { open }) {
+      const dead = model.jobs.filter(({ state }) => state === "dead");
+      const jobs = dead.length > 0 ? dead : model.jobs;
+      const id = jobs[index % jobs.length]?.id ?? "";
+      const answered = await open.store.jobs.retryDead(id).catch((error: unknown) => {
+        if (ApiForgeError.is(error) && error.code === "job_duplicate") return "duplicate";
+        throw error;
+      });
+      same("retryDead", answered, model.retryDead(id));
+    },
+  }),
+);
+
+const sweep = fc.constantFrom(0, 1_000, 30_000).map((olderThanMs) =>
+  command({
+    name: `sweepCompleted(${olderThanMs})`,
+    async run(model, { open }) {
+      const swept = await open.store.jobs.sweepCompleted(olderThanMs, 10_000);
+      same("sweepCompleted", swept, model.sweepCompleted(olderThanMs));
+    },
+  }),
+);
+
+const nextDue = fc.constant(
+  command({
+    name: "nextDueInMs",
+    async run(model, { open }) {
+      same("nextDueInMs", await open.store.jobs.nextDueInMs(), model.nextDueInMs());
+    },
+  }),
+);
+
+const restart = fc.constantFrom("reopen" as const, "crash" as const).map((how) =>
+  command({
+    name: how,
+    async run(_, { open, persistent }) {
+      if (persistent) await open[how]();
+    },
+  }),
+);
+
+/** Everything that can happen to jobs; what is done most stands twice. */
+export const jobsCommands: readonly fc.Arbitrary<Command>[] = [
+  enqueue,
+  enqueue,
+  enqueueUnique,
+  claim,
+  claim,
+  settle,
+  settle,
+  complete,
+  advance,
+  heartbeat,
+  register,
+  unregister,
+  recoverExpired,
+  retryDead,
+  sweep,
+  nextDue,
+  restart,
+];
