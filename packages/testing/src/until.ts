@@ -8,10 +8,7 @@ const deadlineMs = 10_000;
  * and never sleeps.
  * @throws Error that names `what` when it has not happened within 10 s.
  */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const startedAt = performance.now();
   while (!(await holds())) {
     if (performance.now() - startedAt > deadlineMs) {

@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.
 import type { TSchema } from "typebox";
 import { Format } from "typebox/format";
 
+import { findMisreadNumber } from "./misread-number.ts";
 import type {
   CompiledSchema,
   JsonSchema,
@@ -62,21 +63,22 @@ function compileStandard<T>(schema: StandardSchema): CompiledSchema<T> {
         );
       }
       if (result.issues === undefined) return { ok: true, value: result.value as T };
-      return { ok: false, issues: result.issues.map(standardIssue) };
+      return { ok: false, issues: result.issues.flatMap(standardIssues) };
     },
   };
 }
 
-function standardIssue(issue: StandardSchemaV1.Issue): SchemaIssue {
+function standardIssues(issue: StandardSchemaV1.Issue): SchemaIssue[] {
   const keys = issue.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? [];
-  return { path: [...keys, ...unrecognizedKey(issue)].join("."), message: issue.message };
+  const { message } = issue;
+  const unknown = unrecognizedKeys(issue);
+  if (unknown.length === 0) return [{ path: keys.join("."), message }];
+  return unknown.map((key) => ({ path: [...keys, key].join("."), message }));
 }
 
-// Zod reports an unknown field at its parent; the caller wants to know which field.
-function unrecognizedKey(issue: object): string[] {
-  return "keys" in issue && Array.isArray(issue.keys) && issue.keys.length > 0
-    ? [String(issue.keys[0])]
-    : [];
+// Zod reports unknown fields together, at their parent; the caller wants to know which they are.
+function unrecognizedKeys(issue: object): string[] {
+  return "keys" in issue && Array.isArray(issue.keys) ? issue.keys.map(String) : [];
 }
 
 function compileTypeBox<T>(schema: TSchema, source: ValueSource): CompiledSchema<T> {
@@ -95,8 +97,10 @@ function compileTypeBox<T>(schema: TSchema, source: ValueSource): CompiledSchema
       } catch {
         return { ok: false, issues: [{ path: "", message: "must be data, without functions" }] };
       }
-      if (validate(copy)) return { ok: true, value: copy };
-      return { ok: false, issues: (validate.errors ?? []).map(ajvIssue) };
+      if (!validate(copy)) return { ok: false, issues: (validate.errors ?? []).map(ajvIssue) };
+      const misread = source === "text" ? findMisreadNumber(value, copy) : undefined;
+      if (misread === undefined) return { ok: true, value: copy };
+      return { ok: false, issues: [{ path: misread.join("."), message: "must be number" }] };
     },
   };
 }

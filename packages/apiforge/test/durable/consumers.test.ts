@@ -49,7 +49,10 @@ function recorder(name: string, events: readonly string[], failing: (n: number) 
 }
 
 /** A consumer whose effect is a row per event; a second effect of the same event breaks the key. */
-function noteTaker(name: string, failing: (n: number) => boolean = () => false): ConsumerDefinition {
+function noteTaker(
+  name: string,
+  failing: (n: number) => boolean = () => false,
+): ConsumerDefinition {
   return defineConsumer(name, {
     events: ["project.*"],
     async handle({ event, tx }) {
@@ -65,7 +68,9 @@ async function notes(harness: Harness, name: string): Promise<number[]> {
   );
   return rows
     .filter(({ id }) => String(id).startsWith(`${name} `))
-    .toSorted((a, b) => Number(String(a["id"]).split(" ")[1]) - Number(String(b["id"]).split(" ")[1]))
+    .toSorted(
+      (a, b) => Number(String(a["id"]).split(" ")[1]) - Number(String(b["id"]).split(" ")[1]),
+    )
     .map(({ body }) => JSON.parse(String(body)).n);
 }
 

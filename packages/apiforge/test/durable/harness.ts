@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { ManualClock, recordingLog, until, type RecordingLog } from "@apiforge/testing";
+import { recordingLog, until, type ManualClock, type RecordingLog } from "@apiforge/testing";
 import type { OpenStore, StoreFixture } from "@apiforge/testing/contracts";
 import {
   createDurable,
@@ -180,9 +180,7 @@ export function write(
     label: "POST /things",
     ...actor,
     idempotency:
-      key === undefined
-        ? undefined
-        : { key, digest: bytesOf(key), fingerprint: bytesOf(content) },
+      key === undefined ? undefined : { key, digest: bytesOf(key), fingerprint: bytesOf(content) },
     run,
     refuse: (error) =>
       ApiForgeError.is(error) && error.status < 500 ? answer(error.status) : undefined,

@@ -8,7 +8,10 @@ import { storeFixtures } from "../store/fixtures.ts";
 import { actor, answer, bytesOf, Harness, refusal, write } from "./harness.ts";
 
 const added = defineEvent("thing.added", z.object({ id: z.string() }));
-const followUp = defineJob("follow-up", { input: z.object({ id: z.string() }), run: async () => {} });
+const followUp = defineJob("follow-up", {
+  input: z.object({ id: z.string() }),
+  run: async () => {},
+});
 
 let counter = 0;
 
@@ -228,7 +231,9 @@ describe.for(storeFixtures)("execute on $name", (fixture) => {
     const failing = durable.execute(
       write("k", async (tx) => {
         await haveEffects(tx);
-        throw thrown;
+        const failed = Promise.withResolvers<Answer>();
+        failed.reject(thrown);
+        return failed.promise;
       }),
     );
     await expect(failing).rejects.toBe(thrown);

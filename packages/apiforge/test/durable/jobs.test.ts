@@ -101,7 +101,10 @@ describe.for(storeFixtures)("a job on $name", (fixture) => {
       size: z.number().default(3),
     });
     const seen: z.output<typeof input>[] = [];
-    const type = defineJob("convert", { input, run: async (context) => void seen.push(context.input) });
+    const type = defineJob("convert", {
+      input,
+      run: async (context) => void seen.push(context.input),
+    });
     const node = await harness.started({ jobs: [type] });
     const at = "2030-01-02T03:04:05.000Z";
     await node.durable.transact("enqueue", actor, (tx) => tx.enqueue(type, { at }));
@@ -385,7 +388,8 @@ describe.for(storeFixtures)("a job on $name", (fixture) => {
     await using harness = await Harness.open(fixture);
     const input = z.object({ text: z.string() });
     let seen = 0;
-    const run = async (context: JobContext<{ text: string }>) => void (seen = context.input.text.length);
+    const run = async (context: JobContext<{ text: string }>) =>
+      void (seen = context.input.text.length);
     const type = defineJob("big", { input, run });
     const event = defineEvent("big.happened", input);
     const node = await harness.started({ jobs: [type] });

@@ -4,7 +4,12 @@ import { z } from "zod";
 import { createDurable, defineConsumer, defineJob } from "../../src/durable/index.ts";
 import { SettlementBuffer } from "../../src/durable/jobs/settlement-buffer.ts";
 import { silentLog, systemClock } from "../../src/kernel/index.ts";
-import { storeError, type JobSettlement, type JobStore, type Store } from "../../src/store/index.ts";
+import {
+  storeError,
+  type JobSettlement,
+  type JobStore,
+  type Store,
+} from "../../src/store/index.ts";
 import { storeFixtures } from "../store/fixtures.ts";
 import { sqliteMemory } from "../store/sqlite-fixture.ts";
 import { actor, answer, Harness, write } from "./harness.ts";
@@ -61,7 +66,7 @@ describe.for(storeFixtures)("housekeeping on $name", (fixture) => {
     const node = await harness.started({
       jobs: [done],
       idempotencyRetention: "30s",
-      completedJobRetention: "10m",
+      completedJobRetention: "3m",
     });
     await node.durable.execute(
       write("k", async (tx) => {
@@ -73,7 +78,7 @@ describe.for(storeFixtures)("housekeeping on $name", (fixture) => {
     const again = await node.durable.execute(write("k", async () => answer(200)));
     expect(again.outcome).toBe("fresh");
     expect((await harness.job()).state).toBe("completed");
-    await harness.advance(600_000);
+    await harness.advance(180_000);
     expect(await harness.store.jobs.list({ limit: 10 })).toEqual([]);
   });
 });

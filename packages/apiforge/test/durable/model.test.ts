@@ -4,6 +4,6 @@ import { storeFixtures } from "../store/fixtures.ts";
 
 describe.for(storeFixtures)("$name", (fixture) => {
   test("does with idempotency keys what the model does", async () => {
-    await checkIdempotencyModel(fixture, 60);
+    await checkIdempotencyModel(fixture, 40);
   }, 120_000);
 });

@@ -17,7 +17,10 @@ import type { LogEvent, Row } from "../../src/store/index.ts";
 const zodEvent = defineEvent("zod", z.object({ id: z.string(), size: z.number().default(1) }));
 const typeBoxEvent = defineEvent("typebox", Type.Object({ id: Type.String() }));
 const zodJob = defineJob("zod", {
-  input: z.object({ at: z.string().transform((text) => new Date(text)), note: z.string().optional() }),
+  input: z.object({
+    at: z.string().transform((text) => new Date(text)),
+    note: z.string().optional(),
+  }),
   run: async (context) => {
     expectTypeOf(context.input).toEqualTypeOf<{ at: Date; note?: string | undefined }>();
     expectTypeOf(context.signal).toEqualTypeOf<AbortSignal>();
@@ -86,7 +89,7 @@ describe("the types of the durable core", () => {
       // @ts-expect-error -- there is no handler
       defineJob("x", { input });
       // @ts-expect-error -- a schema is needed
-      defineEvent("x", "string");
+      defineEvent("x");
       // @ts-expect-error -- the types it wants are missing
       defineConsumer("x", { handle: async () => {} });
     };

@@ -16,13 +16,18 @@ describe("a duration", () => {
 
   test("of a fraction is the nearest whole millisecond", () => {
     fc.assert(
-      fc.property(fc.nat(1_000), fc.integer({ min: 0, max: 999 }), units, (whole, thousandths, unit) => {
-        const text = `${whole}.${String(thousandths).padStart(3, "0")}`;
-        const ms = durationMs(`${text as `${number}`}${unit}`);
-        const exact = (whole + thousandths / 1_000) * unitMs[unit];
-        expect(Number.isInteger(ms)).toBe(true);
-        expect(Math.abs(ms - exact)).toBeLessThanOrEqual(0.501);
-      }),
+      fc.property(
+        fc.nat(1_000),
+        fc.integer({ min: 0, max: 999 }),
+        units,
+        (whole, thousandths, unit) => {
+          const text = `${whole}.${String(thousandths).padStart(3, "0")}`;
+          const ms = durationMs(`${text as `${number}`}${unit}`);
+          const exact = (whole + thousandths / 1_000) * unitMs[unit];
+          expect(Number.isInteger(ms)).toBe(true);
+          expect(Math.abs(ms - exact)).toBeLessThanOrEqual(0.501);
+        },
+      ),
     );
   });
 
@@ -47,12 +52,27 @@ describe("a duration", () => {
       fc.property(
         fc.oneof(
           fc.string(),
-          fc.constantFrom("", "s", "5", "5 s", " 5s", "5s ", "-5s", "+5s", "5S", "5sec", ".5s", "5.s"),
+          fc.constantFrom(
+            "",
+            "s",
+            "5",
+            "5 s",
+            " 5s",
+            "5s ",
+            "-5s",
+            "+5s",
+            "5S",
+            "5sec",
+            ".5s",
+            "5.s",
+          ),
           fc.constantFrom("1e3s", "0x5s", "5s5s", "5s\n", "٥s", "1_000ms", "5w"),
         ),
         (text) => {
           fc.pre(!valid.test(text) || text.endsWith("\n"));
-          expect(() => durationMs(text as Duration)).toThrow(/is not a duration; write for example/);
+          expect(() => durationMs(text as Duration)).toThrow(
+            /is not a duration; write for example/,
+          );
         },
       ),
     );

@@ -35,7 +35,7 @@ async function noteIds(store: Store): Promise<string[]> {
   return rows.map((row) => String(row["id"]));
 }
 
-async function expectRefused(calls: readonly Promise<unknown>[], reason: object): Promise<void> {
+async function assertRefused(calls: readonly Promise<unknown>[], reason: object): Promise<void> {
   for (const outcome of await Promise.allSettled(calls)) {
     expect(outcome).toMatchObject({ status: "rejected", reason });
   }
@@ -132,7 +132,7 @@ describe("after a sync has failed", () => {
     await store.transact("before", (tx) => addNote(tx, "before"));
     failDisk();
     const doubtful = [1, 2, 3].map((n) => store.transact("doubt", (tx) => addNote(tx, `d${n}`)));
-    await expectRefused(doubtful, unknown);
+    await assertRefused(doubtful, unknown);
     // The next sync would succeed, and lie: the kernel may have dropped the pages of the failed one.
     disk.sync = undefined;
     const ran: string[] = [];
@@ -173,7 +173,7 @@ describe("after a sync has failed", () => {
     await until("the first sync to begin", () => syncs.length === 1);
     const second = store.transact("second", (tx) => addNote(tx, "b"));
     const reading = noteIds(store);
-    const told = expectRefused([first, second, reading], unknown);
+    const told = assertRefused([first, second, reading], unknown);
     await turns(10);
     syncs[0]?.(new Error("EIO"));
     await told;
@@ -227,7 +227,7 @@ describe("the file of a store", () => {
     const intruder = new DatabaseSync(open.path);
     intruder.exec("begin immediate");
     const writes = [1, 2, 3].map((n) => store.transact("write", (tx) => addNote(tx, `w${n}`)));
-    await expectRefused(writes, { code: "store_unavailable", retryable: true });
+    await assertRefused(writes, { code: "store_unavailable", retryable: true });
     await expect(store.check()).rejects.toMatchObject({ code: "store_unavailable" });
     expect(await noteIds(store)).toEqual([]);
     expect(log.entries.length).toBeLessThan(10);
@@ -302,7 +302,7 @@ describe("a constraint that is checked at the commit", () => {
         tx.query(statement`insert into child (id, parent) values (${1}, ${99})`),
       ),
     ];
-    await expectRefused(writes, { code: "store_unavailable", retryable: true });
+    await assertRefused(writes, { code: "store_unavailable", retryable: true });
     expect(await noteIds(store)).toEqual([]);
     await store.transact("neighbour again", (tx) => addNote(tx, "neighbour"));
     expect(await noteIds(store)).toEqual(["neighbour"]);
@@ -317,8 +317,8 @@ describe("a constraint that is checked at the commit", () => {
     const bomb = store.transact("bomb", (tx) =>
       tx.queryText("insert or rollback into note (id, body) values ('a', 'x')", []),
     );
-    await expectRefused([bomb], { code: "store_query_failed" });
-    await expectRefused([neighbour], { code: "store_unavailable", retryable: true });
+    await assertRefused([bomb], { code: "store_query_failed" });
+    await assertRefused([neighbour], { code: "store_unavailable", retryable: true });
     expect(await noteIds(store)).toEqual(["a"]);
   });
 });
@@ -347,18 +347,26 @@ describe("a backup", () => {
     }
     await Promise.all(Array.from({ length: 30 }, writePair));
     const answered = next;
-    let backedUp = false;
+    const backingUp = { isOver: false };
     const writing = (async () => {
-      while (!backedUp) await Promise.all([writePair(), writePair()]);
+      while (!backingUp.isOver) await Promise.all([writePair(), writePair()]);
     })();
-    await store.backup?.(target).finally(() => (backedUp = true));
+    await store.backup?.(target).finally(() => {
+      backingUp.isOver = true;
+    });
     await writing;
     const database = new DatabaseSync(target);
     try {
       expect(database.prepare("pragma integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
-      const ids = database.prepare("select id from note").all().map((row) => String(row["id"]));
+      const ids = database
+        .prepare("select id from note")
+        .all()
+        .map((row) => String(row["id"]));
       const [firsts, seconds] = ["a", "b"].map((half) =>
-        ids.filter((id) => id.startsWith(half)).map((id) => id.slice(2)).sort(),
+        ids
+          .filter((id) => id.startsWith(half))
+          .map((id) => id.slice(2))
+          .sort(),
       );
       expect(firsts).toEqual(seconds);
       for (let n = 0; n < answered; n += 1) expect(firsts).toContain(String(n));

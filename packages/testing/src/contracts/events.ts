@@ -113,17 +113,19 @@ export function eventsContract(fixture: StoreFixture): void {
         const last = await store.events.read(committed.seq - 1, 1);
         expect(last[0]?.id).toBe(`${names.at(-1)}b`);
       });
-      let done = false;
+      const publishing = { isOver: false };
       const readers = [1, 7].map(async (limit) => {
         const seen: LogEvent[] = [];
-        while (!done) {
+        while (!publishing.isOver) {
           await catchUp(store, seen, limit);
           await turns(1);
         }
         await catchUp(store, seen, limit);
         return seen;
       });
-      await Promise.all(publishers).finally(() => (done = true));
+      await Promise.all(publishers).finally(() => {
+        publishing.isOver = true;
+      });
       const [slow, fast] = await Promise.all(readers);
       if (slow === undefined || fast === undefined) throw new Error("A reader is missing");
       expect(ids(slow)).toEqual(ids(fast));

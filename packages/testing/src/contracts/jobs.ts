@@ -214,7 +214,12 @@ export function jobsContract(fixture: StoreFixture): void {
       const { store, clock } = open;
       const id = await addJob(store);
       const job = await claimOne(store);
-      const retry = { outcome: "retry", delayMs: 2_000, error: "it broke", ...leaseOf(job) } as const;
+      const retry = {
+        outcome: "retry",
+        delayMs: 2_000,
+        error: "it broke",
+        ...leaseOf(job),
+      } as const;
       expect(await settleOne(store, retry)).toBe(true);
       expect(await store.jobs.find(id)).toMatchObject({
         state: "scheduled",

@@ -33,6 +33,7 @@ export function migrationsContract(fixture: StoreFixture): void {
       await open.store.transact("use", async (tx) => {
         await tx.query(statement`insert into person (id) values (${1})`);
         await tx.query(statement`insert into pet (id, owner) values (${1}, ${1})`);
+        expect(await tx.query(statement`select owner from pet`)).toEqual([{ owner: 1 }]);
       });
     });
 
@@ -67,9 +68,10 @@ export function migrationsContract(fixture: StoreFixture): void {
         tx.query(statement`insert into person (id) values (${7})`),
       );
       await open.reopen({ migrations: [people, pets] });
-      await open.store.transact("use", (tx) =>
-        tx.query(statement`insert into pet (id, owner) values (${1}, ${7})`),
-      );
+      await open.store.transact("use", async (tx) => {
+        await tx.query(statement`insert into pet (id, owner) values (${1}, ${7})`);
+        expect(await tx.query(statement`select id from person`)).toEqual([{ id: 7 }]);
+      });
     });
 
     test("that were edited after they ran are refused by name", async () => {

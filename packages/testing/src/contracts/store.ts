@@ -13,14 +13,32 @@ import { workersContract } from "./workers.ts";
 /** Registers the tests of everything that the store contract promises, topic by topic. */
 export function storeContract(fixture: StoreFixture): void {
   describe(`store contract on ${fixture.name}`, () => {
-    describe("transactions", () => transactionsContract(fixture));
-    describe("user SQL", () => userSqlContract(fixture));
-    describe("idempotency", () => idempotencyContract(fixture));
-    describe("events", () => eventsContract(fixture));
-    describe("jobs", () => jobsContract(fixture));
-    describe("workers", () => workersContract(fixture));
-    describe("consumers", () => consumersContract(fixture));
-    describe("migrations", () => migrationsContract(fixture));
-    describe("shutdown", () => shutdownContract(fixture));
+    describe("transactions", () => {
+      transactionsContract(fixture);
+    });
+    describe("user SQL", () => {
+      userSqlContract(fixture);
+    });
+    describe("idempotency", () => {
+      idempotencyContract(fixture);
+    });
+    describe("events", () => {
+      eventsContract(fixture);
+    });
+    describe("jobs", () => {
+      jobsContract(fixture);
+    });
+    describe("workers", () => {
+      workersContract(fixture);
+    });
+    describe("consumers", () => {
+      consumersContract(fixture);
+    });
+    describe("migrations", () => {
+      migrationsContract(fixture);
+    });
+    describe("shutdown", () => {
+      shutdownContract(fixture);
+    });
   });
 }

@@ -371,9 +371,7 @@ export function transactionsContract(fixture: StoreFixture): void {
         await reader.query(statement`select id from note`);
         begun.resolve();
         await gate.promise;
-        late.resolve(
-          reader.query(statement`select id from note`).catch((error: unknown) => error),
-        );
+        late.resolve(reader.query(statement`select id from note`).catch((error: unknown) => error));
       });
       cutOff.catch(() => undefined);
       await begun.promise;

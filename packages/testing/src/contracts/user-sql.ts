@@ -12,11 +12,18 @@ function placeholder(store: Store, index: number): string {
 /** Text that both databases can hold: PostgreSQL refuses NUL, and neither keeps half a surrogate pair. */
 const words = fc.string({ unit: "binary" }).filter((text) => !text.includes("\0"));
 
-async function roundTrip(runner: SqlRunner, column: "words" | "whole" | "fraction" | "bytes", value: string | number | bigint | Uint8Array | null) {
+async function roundTrip(
+  runner: SqlRunner,
+  column: "words" | "whole" | "fraction" | "bytes",
+  value: string | number | bigint | Uint8Array | null,
+) {
   await runner.query(statement`delete from sample`);
   const insert = `insert into sample (n, ${column}) values (`;
   await runner.query({ texts: [insert, ", ", ")"], values: [1, value] });
-  const [row] = await runner.query({ texts: [`select ${column} as value from sample`], values: [] });
+  const [row] = await runner.query({
+    texts: [`select ${column} as value from sample`],
+    values: [],
+  });
   return row?.["value"];
 }
 
@@ -128,12 +135,16 @@ export function userSqlContract(fixture: StoreFixture): void {
       await using open = await fixture.open();
       await open.store.transact("values", async (tx) => {
         await fc.assert(
-          fc.asyncProperty(arbitrary as fc.Arbitrary<string | number | Uint8Array>, async (value) => {
-            const back = await roundTrip(tx, column, value);
-            if (value instanceof Uint8Array) expect(Buffer.from(back as Uint8Array).equals(value)).toBe(true);
-            // SQL has no negative zero.
-            else expect(back).toEqual(value === 0 ? 0 : value);
-          }),
+          fc.asyncProperty(
+            arbitrary as fc.Arbitrary<string | number | Uint8Array>,
+            async (value) => {
+              const back = await roundTrip(tx, column, value);
+              if (value instanceof Uint8Array)
+                expect(Buffer.from(back as Uint8Array).equals(value)).toBe(true);
+              // SQL has no negative zero.
+              else expect(back).toEqual(value === 0 ? 0 : value);
+            },
+          ),
           { numRuns: 50 },
         );
       });

@@ -1,4 +1,9 @@
-import { storeError, type Committed, type Store, type StoreTransaction } from "apiforge/internal/store";
+import {
+  storeError,
+  type Committed,
+  type Store,
+  type StoreTransaction,
+} from "apiforge/internal/store";
 
 /**
  * How a commit goes wrong. Its caller is told the same in both cases: `commit_outcome_unknown`.
@@ -25,7 +30,10 @@ export function faultyStore(store: Store): FaultyStore {
     read: (label, work) => store.read(label, work),
     check: () => store.check(),
     close: () => store.close(),
-    async transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {
+    async transact<T>(
+      label: string,
+      work: (tx: StoreTransaction) => Promise<T>,
+    ): Promise<Committed<T>> {
       const fault = faulty.nextFault;
       faulty.nextFault = undefined;
       const committed = await store.transact(label, async (tx) => {

@@ -15,7 +15,12 @@ import { ApiForgeError, silentLog } from "apiforge/internal/kernel";
 import { z } from "zod";
 import type { OpenStore } from "../contracts/index.ts";
 import { faultyStore, type FaultyStore } from "./faulty-store.ts";
-import type { Behaviour, IdempotencyModel, ModelOutcome, ModelRequest } from "./idempotency-model.ts";
+import type {
+  Behaviour,
+  IdempotencyModel,
+  ModelOutcome,
+  ModelRequest,
+} from "./idempotency-model.ts";
 
 const happened = defineEvent("happened", z.object({}));
 const followUp = defineJob("follow-up", { input: z.object({}), run: async () => {} });
@@ -66,15 +71,12 @@ export class IdempotencySystem {
 
   /** How many rows, events and jobs there are: with each effect one of each. */
   async effects(): Promise<readonly number[]> {
-    const tables = ["note", "forge_events", "forge_jobs"];
-    return this.open.store.read("count effects", (reader) =>
-      Promise.all(
-        tables.map(async (table) => {
-          const { rows } = await reader.queryText(`select count(*) as total from ${table}`, []);
-          return Number(rows[0]?.["total"]);
-        }),
-      ),
+    const count = `select (select count(*) from note) as notes,
+      (select count(*) from forge_events) as events, (select count(*) from forge_jobs) as jobs`;
+    const { rows } = await this.open.store.read("count effects", (reader) =>
+      reader.queryText(count, []),
     );
+    return ["notes", "events", "jobs"].map((name) => Number(rows[0]?.[name]));
   }
 
   #request({ key, content, behaviour }: ModelRequest): WriteRequest {
@@ -92,7 +94,8 @@ export class IdempotencySystem {
         await haveEffects(tx, run);
         return behave(behaviour, run);
       },
-      refuse: (error) => (ApiForgeError.is(error) && error.status < 500 ? reply(error.status, run) : undefined),
+      refuse: (error) =>
+        ApiForgeError.is(error) && error.status < 500 ? reply(error.status, run) : undefined,
     };
   }
 }

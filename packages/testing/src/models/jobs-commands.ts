@@ -87,8 +87,9 @@ const enqueueUnique = fc
     }),
   );
 
-const claim = fc.record({ queue: queues, owner: owners, limit: fc.integer({ min: 1, max: 4 }) }).map(
-  ({ queue, owner, limit }) =>
+const claim = fc
+  .record({ queue: queues, owner: owners, limit: fc.integer({ min: 1, max: 4 }) })
+  .map(({ queue, owner, limit }) =>
     command({
       name: `claim(${queue}, ${owner}, ${limit})`,
       async run(model, { open }) {
@@ -105,7 +106,7 @@ const claim = fc.record({ queue: queues, owner: owners, limit: fc.integer({ min:
         });
       },
     }),
-);
+  );
 
 /** Picks one of the leases given so far: half of the time one that is still held, if there is any. */
 const leasePicks = fc.record({ held: fc.boolean(), index: fc.nat() });
@@ -124,26 +125,28 @@ const outcomes = fc.oneof(
   fc.constant({ outcome: "released" } as const),
 );
 
-const settle = fc.array(fc.tuple(leasePicks, outcomes), { minLength: 1, maxLength: 3 }).map((ends) =>
-  command({
-    name: `settle(${ends.map(([, { outcome }]) => outcome).join(", ")})`,
-    check: ({ leases }) => leases.length > 0,
-    async run(model, { open }) {
-      const leases = ends.flatMap(([pick, end]) => {
-        const lease = pickLease(model, pick);
-        return lease === undefined ? [] : [{ lease, end }];
-      });
-      const settlements = leases.map(({ lease, end }): JobSettlement => {
-        return { ...end, n: lease.n, fence: lease.fence };
-      });
-      const expected = leases.map(({ lease }, index) => {
-        const settlement = settlements[index];
-        return settlement !== undefined && model.settle(lease, settlement);
-      });
-      same("settle", await open.store.jobs.settle(settlements), expected);
-    },
-  }),
-);
+const settle = fc
+  .array(fc.tuple(leasePicks, outcomes), { minLength: 1, maxLength: 3 })
+  .map((ends) =>
+    command({
+      name: `settle(${ends.map(([, { outcome }]) => outcome).join(", ")})`,
+      check: ({ leases }) => leases.length > 0,
+      async run(model, { open }) {
+        const leases = ends.flatMap(([pick, end]) => {
+          const lease = pickLease(model, pick);
+          return lease === undefined ? [] : [{ lease, end }];
+        });
+        const settlements = leases.map(({ lease, end }): JobSettlement => {
+          return { ...end, n: lease.n, fence: lease.fence };
+        });
+        const expected = leases.map(({ lease }, index) => {
+          const settlement = settlements[index];
+          return settlement !== undefined && model.settle(lease, settlement);
+        });
+        same("settle", await open.store.jobs.settle(settlements), expected);
+      },
+    }),
+  );
 
 const complete = fc.record({ pick: leasePicks, undone: fc.boolean() }).map(({ pick, undone }) =>
   command({

@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ClaimedJob, JobRecord, JobSettlement, JobState, NewJob } from "apiforge/internal/store";
+import type {
+  ClaimedJob,
+  JobRecord,
+  JobSettlement,
+  JobState,
+  NewJob,
+} from "apiforge/internal/store";
 
 /** A job as the model knows it. */
 export interface ModelJob {
@@ -85,7 +91,12 @@ export class JobsModel {
       .toSorted((a, b) => a.priority - b.priority)
       .slice(0, limit);
     for (const job of taken) {
-      Object.assign(job, { state: "running", attempt: job.attempt + 1, claims: job.claims + 1, owner });
+      Object.assign(job, {
+        state: "running",
+        attempt: job.attempt + 1,
+        claims: job.claims + 1,
+        owner,
+      });
     }
     return taken;
   }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 
 /** Runs of each model-based and fuzzing test; `APIFORGE_FUZZ_RUNS` sets it, for longer runs in CI. */
-export function fuzzRuns(usual: number): number {
+function fuzzRuns(usual: number): number {
   const given = Number(process.env["APIFORGE_FUZZ_RUNS"]);
   return Number.isInteger(given) && given > 0 ? given : usual;
 }

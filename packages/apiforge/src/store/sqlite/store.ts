@@ -195,7 +195,7 @@ class SqliteStore implements Store {
     return {
       register: (owner) => this.#unit("register worker", () => workers.register(owner)),
       heartbeat: (owner) => this.#unit("heartbeat", () => workers.heartbeat(owner)),
-      unregister: (owner) => this.#unit("unregister worker", () => void workers.unregister(owner)),
+      unregister: (owner) => this.#unit("unregister worker", () => workers.unregister(owner)),
       recoverExpired: (expiryMs) =>
         this.#unit("recover jobs", () => workers.recoverExpired(expiryMs)),
     };
