@@ -6,6 +6,8 @@
 import { enableCompileCache, getCompileCacheDir } from "node:module";
 import { fileURLToPath } from "node:url";
 
-enableCompileCache(fileURLToPath(new URL("../../../node_modules/.cache/compiled", import.meta.url)));
+enableCompileCache(
+  fileURLToPath(new URL("../../../node_modules/.cache/compiled", import.meta.url)),
+);
 // Processes that this one starts share the cache.
 process.env.NODE_COMPILE_CACHE ??= getCompileCacheDir();

@@ -8,7 +8,8 @@ export async function serve(): Promise<void> {
   try {
     const providers = await connectProviders(process.env, sandboxPort());
     const forge = await createForge([projects(providers.slack)]);
-    if (providers.sandboxUrl !== undefined) console.log(`Sandbox providers on ${providers.sandboxUrl}`);
+    if (providers.sandboxUrl !== undefined)
+      console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     await runForge(forge);
   } catch (error) {
     if (!ApiForgeError.is(error)) throw error;

@@ -10,8 +10,15 @@ import { join } from "node:path";
 
 const dataDir = mkdtempSync(join(tmpdir(), "apiforge-warm-"));
 process.on("exit", () => rmSync(dataDir, { recursive: true, force: true }));
-Object.assign(process.env, { HOST: "127.0.0.1", PORT: "0", APIFORGE_DATA_DIR: dataDir });
-for (const name of ["DATABASE_URL", "SANDBOX_PORT", "SLACK_WEBHOOK_URL"]) delete process.env[name];
+Object.assign(process.env, {
+  HOST: "127.0.0.1",
+  PORT: "0",
+  APIFORGE_DATA_DIR: dataDir,
+  // Empty counts as absent.
+  DATABASE_URL: "",
+  SANDBOX_PORT: "",
+  SLACK_WEBHOOK_URL: "",
+});
 
 const { serve } = await import("./serve.ts");
 await serve();

@@ -18,8 +18,14 @@ import type {
 export type ValueSource = "json" | "text";
 
 const ajv = {
-  json: new Ajv2020({ allErrors: true, useDefaults: true, strict: false }),
-  text: new Ajv2020({ allErrors: true, useDefaults: true, strict: false, coerceTypes: "array" }),
+  json: new Ajv2020({ allErrors: true, useDefaults: true, ownProperties: true, strict: false }),
+  text: new Ajv2020({
+    allErrors: true,
+    useDefaults: true,
+    ownProperties: true,
+    strict: false,
+    coerceTypes: "array",
+  }),
 } as const;
 
 /**

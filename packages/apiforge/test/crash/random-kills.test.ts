@@ -12,7 +12,7 @@ import {
 import { postgresUrl } from "@apiforge/testing/postgres-url";
 import { describe, test } from "vitest";
 
-import { hasNoLiveJob } from "./live-jobs.ts";
+import { hasNoLiveJob, newestJob } from "./live-jobs.ts";
 import { startLoad } from "./load.ts";
 import { ProjectWriter } from "./project-writer.ts";
 import { announcedSeed, seededRandom } from "./seeded-random.ts";
@@ -46,7 +46,14 @@ describe.concurrent.for(storeNames)("%s", (store) => {
         await collectAlerts(deployment, alerted);
         const broken = await deployment.inspect((raw) => findBrokenPromises(raw, invariants));
         expect(broken, `after kill ${kill}`).toEqual([]);
+        const found = await newestJob(deployment);
         server = await deployment.start();
+        // An alert whose process dies in each of its three attempts is dead, as it must be. So that
+        // none meets three kills, every second server lives until it has ended what it found. On
+        // PostgreSQL the leases of the dead outlive all of these servers: each job meets one kill.
+        if (store === "sqlite" && kill % 2 === 0) {
+          await eventually("what it found has ended", () => hasNoLiveJob(deployment, found));
+        }
       }
       await load.stop();
       await eventually("every job has ended", () => hasNoLiveJob(deployment), jobsDeadlineMs);

@@ -111,7 +111,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
 // Keys that somebody on the way can exchange prove nothing; on this machine there is no way.
 function isTrustworthy({ protocol, hostname }: URL): boolean {
-  const isLoopback = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  const isLoopback =
+    hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
   return protocol === "https:" || (protocol === "http:" && isLoopback);
 }
 

@@ -15,7 +15,13 @@ export interface DeclaredFields {
 }
 
 // Ids only keep the schemas in one Ajv apart; nothing is fetched.
-const ajv = new Ajv2020({ strict: false, strictNumbers: true, validateFormats: false });
+const ajv = new Ajv2020({
+  strict: false,
+  strictNumbers: true,
+  validateFormats: false,
+  // A field called `constructor` is absent from `{}`, whatever its prototype says.
+  ownProperties: true,
+});
 let schemas = 0;
 
 /**
