@@ -57,5 +57,11 @@ function textOrNull(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
 
-/** The error kept of a job whose process died during its last attempt. */
-export const processDiedError = "The process died during this attempt.";
+/**
+ * Process deaths after which a job counts as their cause and is dead. A death is no attempt: most
+ * jobs that a dying process holds only wait there for their turn.
+ */
+export const maxDeaths = 5;
+
+/** The error kept of a job whose process died while it held the job. */
+export const processDiedError = "The process died while it held this job.";

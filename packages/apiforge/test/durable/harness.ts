@@ -20,6 +20,7 @@ export interface NodeOptions extends Partial<Omit<DurableOptions, "log">> {
 /** One durable core over a store, as one process has it. */
 export interface Node {
   readonly durable: Durable;
+  readonly clock: ManualClock;
   readonly log: RecordingLog;
 }
 
@@ -44,17 +45,17 @@ export class Harness implements AsyncDisposable {
   /** Makes a core that is not started. By default it lives by the store's clock and draws 0 at random. */
   node(options: NodeOptions = {}): Node {
     const log = recordingLog();
-    const { store = this.open.store } = options;
+    const { store = this.open.store, clock = this.open.clock } = options;
     const durable = createDurable({
       jobs: [],
       consumers: [],
-      clock: this.open.clock,
+      clock,
       random: () => 0,
       ...options,
       store: this.#counted(store),
       log,
     });
-    const node = { durable, log };
+    const node = { durable, clock, log };
     this.#nodes.add(node);
     return node;
   }
@@ -114,12 +115,12 @@ export class Harness implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { durable } of this.#nodes) {
+    for (const { durable, clock } of this.#nodes) {
       let isStopped = false;
       const stopped = durable.stop(0).finally(() => (isStopped = true));
       // Handlers that a test has left waiting are given the time that a stop allows them.
       await until("a core to stop", async () => {
-        if (!isStopped) await this.open.advance(100);
+        if (!isStopped) clock.advance(100);
         return isStopped;
       });
       await stopped;

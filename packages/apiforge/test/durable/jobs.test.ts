@@ -497,7 +497,7 @@ describe.for(storeFixtures)("completing a job with effects on $name", (fixture) 
     await harness.started({ jobs: [work(fresh.run)] });
     await harness.advance(15_000);
     expect(fresh.waiting).toHaveLength(1);
-    expect(fresh.waiting[0]?.context).toMatchObject({ id, attempt: 2 });
+    expect(fresh.waiting[0]?.context).toMatchObject({ id, attempt: 1 });
     const [slow, quick] = [stale.waiting[0], fresh.waiting[0]];
     const late = slow?.context.complete(async (tx) => {
       await tx.sql`insert into note (id, body) values ('stale', 'x')`;
@@ -510,7 +510,7 @@ describe.for(storeFixtures)("completing a job with effects on $name", (fixture) 
     quick?.go();
     await harness.idle();
     expect(await noteIds(harness)).toEqual(["fresh"]);
-    expect(await harness.store.jobs.find(id)).toMatchObject({ state: "completed", attempt: 2 });
+    expect(await harness.store.jobs.find(id)).toMatchObject({ state: "completed", attempt: 1 });
   });
 
   test("the end of an attempt whose job was taken over is dropped", async () => {
@@ -524,7 +524,7 @@ describe.for(storeFixtures)("completing a job with effects on $name", (fixture) 
     await harness.advance(15_000);
     stale.waiting[0]?.go();
     await harness.idle();
-    expect(await harness.store.jobs.find(id)).toMatchObject({ state: "running", attempt: 2 });
+    expect((await harness.store.jobs.find(id))?.state).toBe("running");
     expect(first.log.entries.some(({ message }) => message.includes("taken over"))).toBe(true);
     fresh.waiting[0]?.go();
     await harness.idle();
@@ -663,10 +663,11 @@ describe.for(storeFixtures)("the lease of a process on $name", (fixture) => {
     await harness.idle();
     expect(waiting[0]?.context.signal.aborted).toBe(true);
     expect(waiting).toHaveLength(2);
-    expect(waiting[1]?.context.attempt).toBe(2);
+    // A death is no attempt.
+    expect(waiting[1]?.context.attempt).toBe(1);
     waiting[1]?.go();
     await harness.idle();
-    expect(await harness.job()).toMatchObject({ state: "completed", attempt: 2 });
+    expect(await harness.job()).toMatchObject({ state: "completed", attempt: 1 });
   });
 
   test("is lost before it knows: all its attempts are aborted, the ones begun since too", async () => {
@@ -681,11 +682,30 @@ describe.for(storeFixtures)("the lease of a process on $name", (fixture) => {
     // The process wakes from a stall: it polls, and takes its own job again, before its heartbeat.
     frozen.advance(1_000);
     await harness.idle();
-    expect(waiting.map(({ context }) => context.attempt)).toEqual([1, 2]);
+    expect(waiting).toHaveLength(2);
     expect(waiting.map(({ context }) => context.signal.aborted)).toEqual([false, false]);
     frozen.advance(2_000);
     await harness.idle();
     expect(waiting.map(({ context }) => context.signal.aborted)).toEqual([true, true]);
+  });
+
+  test("ends when it is killed: what it had claimed and not begun keeps all its attempts", async () => {
+    await using harness = await Harness.open(fixture);
+    const killed = gated();
+    const type = work(killed.run, { attempts: 1 });
+    const frozen = new ManualClock(harness.open.clock.now());
+    const first = harness.node({ jobs: [type], clock: frozen, concurrency: 1 });
+    for (let n = 0; n < 6; n += 1) await enqueue(harness, first, type);
+    await first.durable.start();
+    await harness.idle();
+    expect(killed.waiting).toHaveLength(1);
+    harness.forget(first);
+    const ran = new Set<string>();
+    const next = work(async ({ id }) => void ran.add(id), { attempts: 1 });
+    await harness.started({ jobs: [next] });
+    await harness.advance(14_000);
+    expect(ran.size).toBe(6);
+    expect(await harness.store.jobs.list({ state: "completed", limit: 10 })).toHaveLength(6);
   });
 
   test("ends when it is killed: another process runs its jobs within 13 s", async () => {
@@ -699,7 +719,7 @@ describe.for(storeFixtures)("the lease of a process on $name", (fixture) => {
     await harness.started({ jobs: [work(next.run)] });
     await harness.advance(13_000);
     expect(next.waiting).toHaveLength(1);
-    expect(next.waiting[0]?.context.attempt).toBe(2);
+    expect(next.waiting[0]?.context.attempt).toBe(1);
     next.waiting[0]?.go();
     await until("the job to end", async () => (await harness.job()).state === "completed");
   });

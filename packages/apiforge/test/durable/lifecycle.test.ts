@@ -171,7 +171,7 @@ describe("a store that is away for a while", () => {
     await harness.open.advance(500);
     await stopped;
     // Another process, or the next one, runs it again.
-    expect(await harness.job()).toMatchObject({ state: "ready", attempt: 1 });
+    expect(await harness.job()).toMatchObject({ state: "ready", attempt: 0 });
   });
 });
 

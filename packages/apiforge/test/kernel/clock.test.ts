@@ -37,7 +37,7 @@ describe("the machine's clock", () => {
     expect(callback).toHaveBeenCalledOnce();
   });
 
-  test.for([2 ** 31, 2 ** 40, Infinity])("does not take %d ms for none", (delayMs) => {
+  test.for([2 ** 31, 2 ** 40])("does not take %d ms for none", (delayMs) => {
     // setTimeout fires at once for what does not fit into 31 bits.
     const callback = vi.fn();
     systemClock.after(delayMs, callback);

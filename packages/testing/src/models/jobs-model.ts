@@ -22,6 +22,8 @@ export interface ModelJob {
   finishedAt: number | null;
   lastError: string | null;
   owner: string | undefined;
+  /** Processes that died while they held it. */
+  deaths: number;
   /** Counts the claims: a lease is of one of them. */
   claims: number;
 }
@@ -33,6 +35,9 @@ export interface ModelLease {
   readonly n: number;
   readonly fence: number;
 }
+
+/** Process deaths that a job survives, and one. */
+const maxDeaths = 5;
 
 /** What is kept of a job whose process died; only that it says so is compared. */
 const died = "The process died";
@@ -69,6 +74,7 @@ export class JobsModel {
       finishedAt: null,
       lastError: null,
       owner: undefined,
+      deaths: 0,
       claims: 0,
     });
   }
@@ -161,7 +167,7 @@ export class JobsModel {
     const job = this.jobs.find((one) => one.id === id);
     if (job?.state !== "dead") return false;
     if (this.#holder(job.type, job.dedupeKey) !== undefined) return "duplicate";
-    Object.assign(job, { state: "ready", attempt: 0, finishedAt: null });
+    Object.assign(job, { state: "ready", attempt: 0, deaths: 0, finishedAt: null });
     return true;
   }
 
@@ -200,7 +206,9 @@ export class JobsModel {
   #recover(isLost: (job: ModelJob) => boolean): number {
     const lost = this.jobs.filter((job) => job.state === "running" && isLost(job));
     for (const job of lost) {
-      const isLast = job.attempt >= job.maxAttempts;
+      job.deaths += 1;
+      job.attempt -= 1;
+      const isLast = job.deaths >= maxDeaths;
       job.state = isLast ? "dead" : "ready";
       job.finishedAt = isLast ? this.now : null;
       job.lastError = died;

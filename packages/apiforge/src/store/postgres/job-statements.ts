@@ -1,5 +1,5 @@
 import type { JobLease, JobSettlement, NewJob } from "../contract.ts";
-import { claimedColumns, processDiedError, stateNumber } from "../job-row.ts";
+import { claimedColumns, maxDeaths, processDiedError, stateNumber } from "../job-row.ts";
 import { command, type Command } from "./command.ts";
 import { rowsCommand, rowsStatement } from "./rows.ts";
 
@@ -48,10 +48,11 @@ const settle = rowsStatement(
    where job.n = ended.n and job.fence = ended.fence and job.state = 2
    returning job.n, job.fence`,
 );
-/** An UPDATE's assignments that make a dead process's job ready again, or dead after the last attempt. */
+/** An UPDATE's assignments that make a dead process's job ready again, or dead after too many such deaths. */
 export const recoverAssignments = `
-     state = case when attempt < max_attempts then 1 else 4 end,
-     finished_at = case when attempt < max_attempts then null else forge_now() end,
+     state = case when deaths + 1 < ${maxDeaths} then 1 else 4 end,
+     finished_at = case when deaths + 1 < ${maxDeaths} then null else forge_now() end,
+     deaths = deaths + 1, attempt = attempt - 1,
      last_error = '${processDiedError}', lease_owner = null`;
 
 /** Inserts jobs without dedupe keys. */

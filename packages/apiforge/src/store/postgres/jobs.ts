@@ -17,7 +17,7 @@ const listText = `select * from forge_jobs
    where ($1::smallint is null or state = $1) and ($2::text is null or type = $2)
    order by n desc limit $3`;
 const retryDeadText =
-  "update forge_jobs set state = 1, attempt = 0, finished_at = null where id = $1 and state = 4";
+  "update forge_jobs set state = 1, attempt = 0, deaths = 0, finished_at = null where id = $1 and state = 4";
 const sweepText = `delete from forge_jobs where n = any(array(
      select n from forge_jobs where state = 3 and finished_at < ${now} - $1::bigint
      order by finished_at limit $2 for update skip locked))`;

@@ -12,6 +12,7 @@ import type {
 import { storeError } from "../errors.ts";
 import {
   claimedColumns,
+  maxDeaths,
   processDiedError,
   stateNumber,
   toClaimedJobs,
@@ -82,15 +83,16 @@ export class JobTable {
        order by n desc limit ?3`,
     );
     this.#retryDead = connection.prepare(
-      `update or ignore forge_jobs set state = 1, attempt = 0, finished_at = null where id = ? and state = 4`,
+      `update or ignore forge_jobs set state = 1, attempt = 0, deaths = 0, finished_at = null where id = ? and state = 4`,
     );
     this.#sweep = connection.prepare(
       `delete from forge_jobs where n in
          (select n from forge_jobs where state = 3 and finished_at < ? order by finished_at limit ?)`,
     );
     const recover = `update forge_jobs set
-         state = case when attempt < max_attempts then 1 else 4 end,
-         finished_at = case when attempt < max_attempts then null else ?1 end,
+         state = case when deaths + 1 < ${maxDeaths} then 1 else 4 end,
+         finished_at = case when deaths + 1 < ${maxDeaths} then null else ?1 end,
+         deaths = deaths + 1, attempt = attempt - 1,
          last_error = '${processDiedError}', lease_owner = null
        where state = 2`;
     this.#recover = connection.prepare(`${recover} and lease_owner = ?2`);
@@ -165,7 +167,7 @@ export class JobTable {
     return Number(this.#sweep.run(this.#clock.now() - olderThanMs, limit).changes);
   }
 
-  /** Makes the jobs that `owner` holds ready again, or dead after the last attempt. */
+  /** Makes the jobs that `owner` holds ready again, or dead after too many such deaths. */
   recover(owner: string): number {
     return Number(this.#recover.run(this.#clock.now(), owner).changes);
   }
