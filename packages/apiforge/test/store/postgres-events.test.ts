@@ -171,7 +171,8 @@ describe("a reader of the log", () => {
     await store.transact("consume", async (tx) => {
       await tx.readEvents(0, 10);
       const { rows } = await raw.query(
-        `select 1 from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'`,
+        `select 1 from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
+           and database = (select oid from pg_database where datname = current_database())`,
       );
       expect(rows).toEqual([]);
       await publish(store, "b");
