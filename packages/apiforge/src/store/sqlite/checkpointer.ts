@@ -21,7 +21,7 @@ export class Checkpointer {
   readonly #path: string;
   readonly #log: Log;
   readonly #measure: StatementSync;
-  /** Started by the first copy: a small database never needs the thread and its 25 MB. */
+  /** Started by the first copy: a small database never needs the thread and its 19 MB. */
   #worker: Worker | undefined;
   #running: Promise<CheckpointResult> | undefined;
   #copiedPages = 0;
