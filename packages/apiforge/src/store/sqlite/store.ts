@@ -161,6 +161,7 @@ class SqliteStore implements Store {
     await Promise.all([writer.close(), readers?.close()]);
     await checkpointer?.close();
     connection.close();
+    checkpointer?.closeFile();
     lock?.release();
   }
 
