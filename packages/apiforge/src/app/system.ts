@@ -21,7 +21,10 @@ export function mergeSystems(systems: readonly System[]): Required<System> {
   };
 }
 
-/** A migration whose text is the same on both stores, or differs where `postgres` is given. */
+/**
+ * A migration whose text is the same on both stores, or differs where `postgres` is given. Of its
+ * {@link Migration.tenantTables} handlers, consumers and jobs see their own tenant's rows only.
+ */
 export function defineMigration(name: string, sql: string | Omit<Migration, "name">): Migration {
   return typeof sql === "string" ? { name, sqlite: sql, postgres: sql } : { name, ...sql };
 }

@@ -46,8 +46,8 @@ export interface DurableOptions {
 export interface Durable {
   /** See {@link Executor.execute}. */
   execute(request: WriteRequest): Promise<WriteOutcome>;
-  /** Runs `work` on one snapshot of what is on disk. */
-  read<T>(label: string, work: (reader: Reader) => Promise<T>): Promise<T>;
+  /** Runs `work` on one snapshot of what is on disk; of tenant tables it sees the rows of `tenant`, without one none. */
+  read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T>;
   /** One commit outside of any request, for set-up and scripts. */
   transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Recovers what a crashed process left and begins to run jobs and consumers. */
@@ -121,8 +121,8 @@ class DurableCore implements Durable {
     return this.#executor.execute(request);
   }
 
-  read<T>(label: string, work: (reader: Reader) => Promise<T>): Promise<T> {
-    return this.#store.read(label, (runner) => work(createReader(runner)));
+  read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T> {
+    return this.#store.read(label, (runner) => work(createReader(runner)), tenant);
   }
 
   async transact<T>(

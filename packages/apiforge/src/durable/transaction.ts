@@ -63,6 +63,7 @@ export function createTransaction(
   actor: Actor,
   nowMs: number,
 ): Transaction {
+  store.actFor(actor.tenant);
   return {
     runner: store,
     sql: sqlTag(store),

@@ -69,7 +69,7 @@ function createHandler(route: Route, services: Services) {
   const validateRequest = validate(route);
   const readKey = idempotency(route);
   const run = backend(route, services.durable, shape(route), services.cursors);
-  const isRead = route.method === "GET";
+  const isRead = route.transaction === "read";
   const isPublic = route.auth === "none";
 
   return async function handle(request: FastifyRequest, reply: FastifyReply) {

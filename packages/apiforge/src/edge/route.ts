@@ -1,4 +1,5 @@
 import type { Reader, Transaction } from "../durable/index.ts";
+import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaOutput } from "../schema/index.ts";
 import type { Principal } from "./auth/principal.ts";
 import type { RequestInfo } from "./exchange.ts";
@@ -55,7 +56,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly body: Body;
   /** Undefined on a route with `auth: "none"`. */
   readonly principal: Caller;
-  /** The one transaction of a writing route, the snapshot of a reading one. */
+  /** The one transaction of a route that writes, the snapshot of one that reads. */
   readonly tx: Tx;
   readonly request: RequestInfo;
   /** Cursors of this request, bound to its tenant, route, filter and sort. */
@@ -64,6 +65,9 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
 
 /** How a writing route treats `Idempotency-Key`. */
 export type IdempotencyMode = "optional" | "required" | "none";
+
+/** `read`: one snapshot that cannot write. `write`: one transaction. */
+export type TransactionMode = "read" | "write";
 
 /** Declaration of a route; types of the handler follow from it. */
 export interface RouteOptions<
@@ -76,6 +80,7 @@ export interface RouteOptions<
   BodySchema extends Schema | undefined,
   R extends Replies,
   Out extends ReplyOf<R>,
+  T extends TransactionMode,
 > {
   readonly method: M;
   /** Absolute path of literal segments and `:name` segments. */
@@ -100,11 +105,17 @@ export interface RouteOptions<
    * keys of callers that nothing tells apart share one space.
    */
   readonly idempotency?: IdempotencyMode;
+  /**
+   * `write` on a GET that leaves something behind, such as an audit row: its handler runs in a
+   * transaction instead of on a snapshot, and a repeat leaves it again. Every other method writes.
+   */
+  readonly transaction?: T;
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** One line for the API reference. */
   readonly summary?: string;
   readonly tags?: readonly string[];
+  /** Answers with a reply, or with an error of status 4xx when what was done must stay all the same. */
   readonly handler: (
     context: HandlerContext<
       OutputOf<ParamsSchema, PathParams<Path>>,
@@ -112,9 +123,9 @@ export interface RouteOptions<
       OutputOf<HeadersSchema, undefined>,
       OutputOf<BodySchema, undefined>,
       A extends "none" ? undefined : Principal,
-      M extends "GET" ? Reader : Transaction
+      M extends "GET" ? (T extends "write" ? Transaction : Reader) : Transaction
     >,
-  ) => Promise<Out> | Out;
+  ) => Promise<Out | ApiForgeError> | Out | ApiForgeError;
 }
 
 /** What a handler returned, before its schema has been applied. */
@@ -147,11 +158,12 @@ export interface Route {
   readonly body: Schema | undefined;
   readonly replies: Replies;
   readonly idempotency: IdempotencyMode;
+  readonly transaction: TransactionMode;
   readonly maxBodyBytes: number;
   readonly summary: string | undefined;
   readonly tags: readonly string[];
   /** A method, so that routes with different contexts fit in one list. */
-  handler(context: AnyHandlerContext): Promise<Reply> | Reply;
+  handler(context: AnyHandlerContext): Promise<Reply | ApiForgeError> | Reply | ApiForgeError;
 }
 
 const defaultMaxBodyBytes = 1_048_576;
@@ -159,8 +171,10 @@ const pathPattern = /^(?:\/|(?:\/(?::[A-Za-z]\w*|[\w.~-]+))+)$/;
 
 /**
  * Declares a route. Effects of the handler and its answer commit together: a returned reply of
- * any declared status below 500 commits, a thrown error rolls back. Under an idempotency key both
- * a committed answer and a thrown refusal (status 4xx) are recorded for replay, a 5xx never.
+ * any declared status below 500 commits, a thrown error rolls back. An error of status 4xx that is
+ * returned instead of thrown commits what the handler did and is answered like a thrown one: so a
+ * refusal leaves its audit row. Under an idempotency key both a committed answer and a refusal
+ * (status 4xx), returned or thrown, are recorded for replay, a 5xx never.
  * @throws {TypeError} for a path or option that cannot work.
  */
 export function defineRoute<
@@ -174,8 +188,20 @@ export function defineRoute<
   const R extends Replies = Replies,
   // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
   const Out extends ReplyOf<R> = ReplyOf<R>,
+  const T extends TransactionMode = "read",
 >(
-  options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, BodySchema, R, Out>,
+  options: RouteOptions<
+    Path,
+    M,
+    A,
+    ParamsSchema,
+    QuerySchema,
+    HeadersSchema,
+    BodySchema,
+    R,
+    Out,
+    T
+  >,
 ): Route {
   const { method, path } = options;
   const auth: Auth = options.auth ?? "jwt";
@@ -191,6 +217,7 @@ export function defineRoute<
     body: options.body,
     replies: options.replies,
     idempotency: options.idempotency ?? (method === "GET" || auth === "none" ? "none" : "optional"),
+    transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
     summary: options.summary,
     tags: options.tags ?? [],
@@ -211,6 +238,9 @@ function refuseContradictions(route: Route): void {
   }
   if (route.method === "GET" && (route.body !== undefined || route.idempotency !== "none")) {
     throw new TypeError(`${name}: a GET has neither a body nor an idempotency key`);
+  }
+  if (route.method !== "GET" && route.transaction === "read") {
+    throw new TypeError(`${name}: only a GET can do without a transaction`);
   }
   if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);

@@ -145,6 +145,8 @@ export interface JobRecord {
 
 /** Everything that one unit of work may do before it commits. Calls after its end are refused. */
 export interface StoreTransaction extends SqlRunner {
+  /** From here on users' SQL sees and writes only this tenant's rows of tenant tables; before, none. */
+  actFor(tenant: string): void;
   /**
    * Asks for an idempotency key, and holds it against every other transaction on any node until
    * this one ends. Two transactions never hold one key.
@@ -230,6 +232,12 @@ export interface Migration {
   readonly name: string;
   readonly sqlite: string;
   readonly postgres: string;
+  /**
+   * Tables that this step makes and fills, with a column `tenant` and a primary key, of which users'
+   * SQL sees and writes only the rows of the tenant that it acts for. PostgreSQL guards them by row
+   * level security, SQLite by a view in the table's place.
+   */
+  readonly tenantTables?: readonly string[] | undefined;
 }
 
 /** What every store needs to be opened. */
@@ -247,6 +255,8 @@ export interface StoreCapabilities {
   readonly singleProcess: boolean;
   /** Writing handlers run one after another, so one that waits delays all others. */
   readonly serialWrites: boolean;
+  /** A tenant table takes `on conflict`, and the defaults of its columns hold; a view has neither. */
+  readonly tenantTablesUpsert: boolean;
 }
 
 /**
@@ -266,8 +276,11 @@ export interface Store {
    * it back and rethrows. `label` names the route or job in the log when it is cut off.
    */
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>>;
-  /** Runs `work` on one consistent snapshot that cannot write; resolves once all it could see is on disk. */
-  read<T>(label: string, work: (reader: SqlRunner) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` on one consistent snapshot that cannot write; resolves once all it could see is on
+   * disk. Of tenant tables it sees the rows of `tenant`; without one, none.
+   */
+  read<T>(label: string, work: (reader: SqlRunner) => Promise<T>, tenant?: string): Promise<T>;
   /** Resolves when the store can commit; throws `store_unavailable` otherwise. */
   check(): Promise<void>;
   /** Copies the whole store to `path` while it is in use, where the store can. */

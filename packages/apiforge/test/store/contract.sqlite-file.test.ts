@@ -317,7 +317,7 @@ describe("a constraint that is checked at the commit", () => {
     const bomb = store.transact("bomb", (tx) =>
       tx.queryText("insert or rollback into note (id, body) values ('a', 'x')", []),
     );
-    await assertRefused([bomb], { code: "store_query_failed" });
+    await assertRefused([bomb], { code: "unique_violation" });
     await assertRefused([neighbour], { code: "store_unavailable", retryable: true });
     expect(await noteIds(store)).toEqual(["a"]);
   });

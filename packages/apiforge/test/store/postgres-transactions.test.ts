@@ -29,7 +29,7 @@ describe("a failed statement", () => {
     const second = store.transact("second", async (tx) => {
       await tx.query(insertNote("b"));
       await tx.query(insertNote("a")).catch((error: unknown) => {
-        expect(error).toMatchObject({ code: "store_query_failed", cause: { code: "23505" } });
+        expect(error).toMatchObject({ code: "unique_violation", cause: { code: "23505" } });
         throw taken;
       });
     });

@@ -6,6 +6,7 @@ import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
 import { migrationsContract } from "./migrations.ts";
 import { shutdownContract } from "./shutdown.ts";
+import { tenantsContract } from "./tenants.ts";
 import { transactionsContract } from "./transactions.ts";
 import { userSqlContract } from "./user-sql.ts";
 import { workersContract } from "./workers.ts";
@@ -18,6 +19,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("user SQL", () => {
       userSqlContract(fixture);
+    });
+    describe("tenant tables", () => {
+      tenantsContract(fixture);
     });
     describe("idempotency", () => {
       idempotencyContract(fixture);

@@ -192,7 +192,7 @@ export function userSqlContract(fixture: StoreFixture): void {
           throw error;
         }
       });
-      await expect(second).rejects.toMatchObject({ code: "store_query_failed" });
+      await expect(second).rejects.toMatchObject({ code: "unique_violation", status: 409 });
       await expect(second).rejects.toBe(seen);
       expect((seen as Error).cause).toBeInstanceOf(Error);
       expect(await noteIds(store)).toEqual(["a"]);

@@ -27,7 +27,7 @@ export function faultyStore(store: Store): FaultyStore {
     workers: store.workers,
     events: store.events,
     idempotency: store.idempotency,
-    read: (label, work) => store.read(label, work),
+    read: (label, work, tenant) => store.read(label, work, tenant),
     check: () => store.check(),
     close: () => store.close(),
     async transact<T>(

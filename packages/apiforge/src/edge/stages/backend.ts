@@ -8,6 +8,7 @@ import type {
   WriteOutcome,
   WriteRequest,
 } from "../../durable/index.ts";
+import { ApiForgeError } from "../../kernel/index.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { CursorCodec } from "../cursor.ts";
 import { edgeError } from "../errors.ts";
@@ -43,12 +44,18 @@ export function backend(
   const label = `${route.method} ${route.path}`;
 
   async function read(request: FastifyRequest, valid: ValidRequest): Promise<BackendAnswer> {
-    const answer = await durable.read(label, async (reader) => {
-      const context = new Context(request, valid, route, cursors);
-      // A reading route's handler is typed with a Reader; the common signature says Transaction.
-      context.tx = reader as Transaction;
-      return shape(await route.handler(context));
-    });
+    const context = new Context(request, valid, route, cursors);
+    const answer = await durable.read(
+      label,
+      async (reader) => {
+        // A reading route's handler is typed with a Reader; the common signature says Transaction.
+        context.tx = reader as Transaction;
+        const reply = await route.handler(context);
+        if (ApiForgeError.is(reply)) throw reply;
+        return shape(reply);
+      },
+      context.principal?.tenant ?? publicTenant,
+    );
     return { answer, seq: undefined, isReplay: false };
   }
 
@@ -151,7 +158,12 @@ class Write implements WriteRequest {
 
   async run(tx: Transaction): Promise<Answer> {
     this.#context.tx = tx;
-    return this.#shape(await this.#route.handler(this.#context));
+    const reply = await this.#route.handler(this.#context);
+    if (!ApiForgeError.is(reply)) return this.#shape(reply);
+    const refusal = this.refuse(reply);
+    // One that another attempt may not meet (5xx, 429) must leave nothing behind.
+    if (refusal === undefined) throw reply;
+    return refusal;
   }
 
   refuse(error: unknown): Answer | undefined {

@@ -7,6 +7,8 @@ import { storeError } from "../errors.ts";
 export interface MigrationStep {
   readonly name: string;
   readonly sql: string;
+  /** Tables to be guarded once `sql` has run. */
+  readonly tenantTables: readonly string[];
   readonly checksum: string;
 }
 
@@ -21,11 +23,23 @@ export function migrationSteps(
   migrations: readonly Migration[],
   dialect: "sqlite" | "postgres",
 ): readonly MigrationStep[] {
-  return migrations.map((migration) => ({
-    name: migration.name,
-    sql: migration[dialect],
-    checksum: hash("sha256", migration[dialect]),
-  }));
+  return migrations.map((migration) => {
+    const { name, [dialect]: sql, tenantTables = [] } = migration;
+    return { name, sql, tenantTables, checksum: hash("sha256", [sql, ...tenantTables].join("\n")) };
+  });
+}
+
+const plainName = /^[a-z_][a-z0-9_]*$/;
+
+/**
+ * A name that needs no quotes in SQL.
+ * @throws {TypeError} for any other.
+ */
+export function requirePlainName(name: string): string {
+  if (plainName.test(name)) return name;
+  throw new TypeError(
+    `${name} cannot be a tenant table: use lower-case letters, digits and underscores`,
+  );
 }
 
 /**

@@ -1,10 +1,10 @@
 import { ApiForgeError } from "../../kernel/index.ts";
-import { storeError } from "../errors.ts";
+import { storeError, uniqueViolation } from "../errors.ts";
 
 // SQLSTATE: postgresql.org/docs/current/errcodes-appendix.html
 const serializationFailure = "40001";
 const deadlockDetected = "40P01";
-const uniqueViolation = "23505";
+const uniqueViolationState = "23505";
 const readOnlyTransaction = "25006";
 const queryCanceled = "57014";
 const featureNotSupported = "0A000";
@@ -39,6 +39,7 @@ export function postgresFailure<E>(
     });
   }
   if (connectionLost || isUnavailable(code)) return unavailable(error);
+  if (code === uniqueViolationState) return uniqueViolation(error);
   return storeError(
     "store_query_failed",
     "A database statement failed, and PostgreSQL ends its transaction with it: throw to answer.",
@@ -93,7 +94,7 @@ function isConflict(error: unknown, code: string): boolean {
 }
 
 function ourConstraint(error: unknown, code: string): ApiForgeError | undefined {
-  if (code !== uniqueViolation) return undefined;
+  if (code !== uniqueViolationState) return undefined;
   const constraint = error instanceof Error && "constraint" in error ? error.constraint : undefined;
   if (constraint === "forge_idempotency_digest") {
     return storeError(

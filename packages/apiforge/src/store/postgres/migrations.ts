@@ -10,6 +10,7 @@ import {
   type MigrationStep,
 } from "../migrations/plan.ts";
 import { endsSession, postgresFailure } from "./failures.ts";
+import { guardTable } from "./tenant-guard.ts";
 
 /** The advisory lock of whoever migrates; others wait and then find nothing left to do. */
 const migrationLock = "1718579815, 2";
@@ -40,6 +41,7 @@ async function apply(client: Client, step: MigrationStep): Promise<void> {
   await client.query("begin");
   try {
     await client.query(step.sql);
+    for (const table of step.tenantTables) await client.query(guardTable(table));
     await client.query(
       "insert into forge_migrations (name, checksum, applied_at) values ($1, $2, $3)",
       [step.name, step.checksum, Date.now()],
@@ -51,8 +53,10 @@ async function apply(client: Client, step: MigrationStep): Promise<void> {
   }
 }
 
+const statementFailures: ReadonlySet<string> = new Set(["store_query_failed", "unique_violation"]);
+
 function migrationFailure(step: MigrationStep, error: unknown): unknown {
-  if (!ApiForgeError.is(error) || error.code !== "store_query_failed") return error;
+  if (!ApiForgeError.is(error) || !statementFailures.has(error.code)) return error;
   return storeError("store_query_failed", `Migration ${step.name} failed and was rolled back.`, {
     cause: error.cause,
   });

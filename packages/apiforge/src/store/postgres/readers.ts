@@ -4,6 +4,7 @@ import { command, fragmentCommand, type Command } from "./command.ts";
 import type { PostgresConnection } from "./connection.ts";
 import { readOnlyFailure } from "./failures.ts";
 import type { ConnectionPool } from "./pool.ts";
+import type { TenantGuard } from "./tenant-guard.ts";
 import { quietly, refuseTransactionControl } from "./user-sql.ts";
 
 const beginText = "begin isolation level repeatable read, read only";
@@ -11,18 +12,26 @@ const beginText = "begin isolation level repeatable read, read only";
 /** Reads on one snapshot, each on a connection of its own. */
 export class SnapshotReaders {
   readonly #pool: ConnectionPool;
+  readonly #guard: TenantGuard | undefined;
 
-  constructor(pool: ConnectionPool) {
+  constructor(pool: ConnectionPool, guard: TenantGuard | undefined) {
     this.#pool = pool;
+    this.#guard = guard;
   }
 
   /** Runs `work` on the snapshot that its first statement takes. */
-  read<T>(label: string, work: (runner: SqlRunner) => Promise<T>): Promise<T> {
+  read<T>(
+    label: string,
+    work: (runner: SqlRunner) => Promise<T>,
+    tenant: string | undefined,
+  ): Promise<T> {
+    const entering = this.#guard?.enter(tenant);
+    const opening = [command(beginText), ...(entering === undefined ? [] : [entering])];
     let runner: SnapshotRunner | undefined;
     return this.#pool.use(
       label,
       async (connection) => {
-        runner = new SnapshotRunner(connection);
+        runner = new SnapshotRunner(connection, opening);
         try {
           return await work(runner);
         } finally {
@@ -37,11 +46,14 @@ export class SnapshotReaders {
 class SnapshotRunner implements SqlRunner {
   readonly dialect = "postgres";
   readonly #connection: PostgresConnection;
+  /** Goes before the first statement, in the same packet. */
+  readonly #opening: readonly Command[];
   #begun = false;
   #open = true;
 
-  constructor(connection: PostgresConnection) {
+  constructor(connection: PostgresConnection, opening: readonly Command[]) {
     this.#connection = connection;
+    this.#opening = opening;
   }
 
   query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -71,7 +83,7 @@ class SnapshotRunner implements SqlRunner {
       );
     }
     refuseTransactionControl(query.text);
-    const commands = this.#begun ? [query] : [command(beginText), query];
+    const commands = this.#begun ? [query] : [...this.#opening, query];
     this.#begun = true;
     try {
       const result = (await this.#connection.send(commands)).at(-1);

@@ -22,6 +22,7 @@ import { JobTable } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
 import { ConnectionPool } from "./pool.ts";
 import { SnapshotReaders } from "./readers.ts";
+import { openTenantGuard, type TenantGuard } from "./tenant-guard.ts";
 import { WorkerTable } from "./workers.ts";
 import { UnitWriter } from "./writer.ts";
 
@@ -50,15 +51,17 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const { url, migrations, log, clock = systemClock } = options;
   const driver = await loadDriver();
   const client = await connectAlone(driver, url);
+  let guard: TenantGuard | undefined;
   try {
     await requireDurableServer(client, log);
     await migrate(client, [...coreMigrations, ...migrations]);
+    guard = await openTenantGuard(client, migrations);
   } finally {
     await client.end();
   }
   const pool = new ConnectionPool(driver, { ...options, clock }, () => events.forget());
   const events: EventLog = new EventLog(pool);
-  return new PostgresStore(pool, events, clock);
+  return new PostgresStore(pool, events, clock, guard);
 }
 
 interface ServerSettings {
@@ -98,7 +101,7 @@ async function requireDurableServer(client: Client, log: Log): Promise<void> {
 
 class PostgresStore implements Store {
   readonly dialect = "postgres";
-  readonly capabilities = { singleProcess: false, serialWrites: false };
+  readonly capabilities = { singleProcess: false, serialWrites: false, tenantTablesUpsert: true };
   readonly jobs: JobStore;
   readonly workers: WorkerStore;
   readonly events: EventStore;
@@ -107,10 +110,15 @@ class PostgresStore implements Store {
   readonly #writer: UnitWriter;
   readonly #readers: SnapshotReaders;
 
-  constructor(pool: ConnectionPool, events: EventLog, clock: Clock) {
+  constructor(
+    pool: ConnectionPool,
+    events: EventLog,
+    clock: Clock,
+    guard: TenantGuard | undefined,
+  ) {
     this.#pool = pool;
-    this.#writer = new UnitWriter(pool, events);
-    this.#readers = new SnapshotReaders(pool);
+    this.#writer = new UnitWriter(pool, events, guard);
+    this.#readers = new SnapshotReaders(pool, guard);
     this.jobs = new JobTable(pool, clock);
     this.workers = new WorkerTable(pool);
     this.events = events;
@@ -121,8 +129,8 @@ class PostgresStore implements Store {
     return this.#writer.run(label, work);
   }
 
-  read<T>(label: string, work: (reader: SqlRunner) => Promise<T>): Promise<T> {
-    return this.#readers.read(label, work);
+  read<T>(label: string, work: (reader: SqlRunner) => Promise<T>, tenant?: string): Promise<T> {
+    return this.#readers.read(label, work, tenant);
   }
 
   async check(): Promise<void> {

@@ -26,6 +26,7 @@ import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
 import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
+import type { TenantGuard } from "./tenant-guard.ts";
 import { quietly, refuseTransactionControl } from "./user-sql.ts";
 
 /** One unit of work on a connection of its own; unusable after its end. */
@@ -36,14 +37,23 @@ export class PostgresTransaction implements StoreTransaction {
   readonly #events: NewEvent[] = [];
   readonly #jobs: NewJob[] = [];
   readonly #cursors = new Map<string, number>();
+  readonly #guard: TenantGuard | undefined;
   #record: IdempotencyRecord | undefined;
+  #tenant: string | undefined;
+  /** Whom the server takes the next statement to be from; undefined: us. */
+  #actor: { readonly tenant: string | undefined } | undefined;
   #begun = false;
   #failure: { readonly error: unknown } | undefined;
   #open = true;
 
-  constructor(connection: PostgresConnection, log: EventLog) {
+  constructor(connection: PostgresConnection, log: EventLog, guard: TenantGuard | undefined) {
     this.#connection = connection;
     this.#log = log;
+    this.#guard = guard;
+  }
+
+  actFor(tenant: string): void {
+    this.#tenant = tenant;
   }
 
   query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -118,6 +128,7 @@ export class PostgresTransaction implements StoreTransaction {
       return lastSeq(
         await this.#connection.commit([
           ...this.#begin(),
+          ...this.#leave(),
           ...writes,
           ...(answersSeq ? [] : [headCommand]),
           command("commit"),
@@ -165,7 +176,7 @@ export class PostgresTransaction implements StoreTransaction {
 
   async #usersQuery(query: Command): Promise<QueryResult> {
     refuseTransactionControl(query.text);
-    const [result] = await this.#send([query]);
+    const [result] = await this.#send([query], () => this.#enter());
     if (!this.#connection.inTransaction) {
       throw this.#fail(
         storeError(
@@ -177,13 +188,16 @@ export class PostgresTransaction implements StoreTransaction {
     return { rows: result?.rows ?? [], changes: result?.changes ?? 0 };
   }
 
-  async #send(commands: readonly Command[]): Promise<readonly ExecutionResult[]> {
+  async #send(
+    commands: readonly Command[],
+    changeActor: () => readonly Command[] = () => this.#leave(),
+  ): Promise<readonly ExecutionResult[]> {
     this.#requireOpen();
     if (this.#failure !== undefined) throw afterFailure(this.#failure.error);
-    const begin = this.#begin();
+    const before = [...this.#begin(), ...changeActor()];
     try {
-      const results = await this.#connection.send([...begin, ...commands]);
-      return results.slice(begin.length);
+      const results = await this.#connection.send([...before, ...commands]);
+      return results.slice(before.length);
     } catch (error) {
       throw this.#fail(error);
     }
@@ -194,6 +208,21 @@ export class PostgresTransaction implements StoreTransaction {
     if (this.#begun) return [];
     this.#begun = true;
     return [command("begin")];
+  }
+
+  /** What holds the user's next statement to his tenant's rows. */
+  #enter(): readonly Command[] {
+    if (this.#guard === undefined) return [];
+    if (this.#actor !== undefined && this.#actor.tenant === this.#tenant) return [];
+    this.#actor = { tenant: this.#tenant };
+    return [this.#guard.enter(this.#tenant)];
+  }
+
+  /** What gives our own next statement our own rights. */
+  #leave(): readonly Command[] {
+    if (this.#actor === undefined || this.#guard?.leave === undefined) return [];
+    this.#actor = undefined;
+    return [this.#guard.leave];
   }
 
   #firstFailure(): unknown {

@@ -2,6 +2,7 @@ import { reach } from "../../kernel/index.ts";
 import type { Committed, StoreTransaction } from "../contract.ts";
 import type { EventLog } from "./events.ts";
 import type { ConnectionPool } from "./pool.ts";
+import type { TenantGuard } from "./tenant-guard.ts";
 import { PostgresTransaction } from "./transaction.ts";
 
 /**
@@ -11,10 +12,12 @@ import { PostgresTransaction } from "./transaction.ts";
 export class UnitWriter {
   readonly #pool: ConnectionPool;
   readonly #log: EventLog;
+  readonly #guard: TenantGuard | undefined;
 
-  constructor(pool: ConnectionPool, log: EventLog) {
+  constructor(pool: ConnectionPool, log: EventLog, guard: TenantGuard | undefined) {
     this.#pool = pool;
     this.#log = log;
+    this.#guard = guard;
   }
 
   /** Runs `work` in a transaction; resolves when its commit is on disk. */
@@ -23,7 +26,7 @@ export class UnitWriter {
     return this.#pool.use(
       label,
       (connection) => {
-        tx = new PostgresTransaction(connection, this.#log);
+        tx = new PostgresTransaction(connection, this.#log, this.#guard);
         return runUnit(tx, work);
       },
       () => tx?.end(),

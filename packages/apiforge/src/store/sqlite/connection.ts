@@ -4,6 +4,7 @@ import type { QueryResult, Row, SqlValue } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { refuseTransactionControl } from "../transaction-control.ts";
 import { sqliteFailure } from "./failures.ts";
+import { refuseGuardedTable } from "./tenant-guard.ts";
 
 /** The path of a store that lives in memory and ends with the process. */
 export const inMemory = ":memory:";
@@ -23,9 +24,12 @@ export class SqliteConnection {
   readonly database: DatabaseSync;
   readonly #prepared = new Map<string, Prepared>();
   readonly #totalChanges: StatementSync;
+  #tenant: string | null = null;
 
   constructor(database: DatabaseSync) {
     this.database = database;
+    // What the views of tenant tables compare with; equal throughout a statement.
+    database.function("forge_tenant", { deterministic: true }, () => this.#tenant);
     this.#totalChanges = database.prepare("select total_changes() as total");
   }
 
@@ -34,9 +38,13 @@ export class SqliteConnection {
     return this.database.prepare(text);
   }
 
-  /** Runs users' SQL through a bounded cache of prepared statements. */
-  query(text: string, values: readonly SqlValue[]): QueryResult {
+  /**
+   * Runs users' SQL through a bounded cache of prepared statements. Of tenant tables it sees the
+   * rows of `tenant`; undefined for none.
+   */
+  query(text: string, values: readonly SqlValue[], tenant: string | undefined): QueryResult {
     const { statement, returnsRows, returning } = this.#cached(text);
+    this.#tenant = tenant ?? null;
     const bound = values.map(bindable);
     if (!returnsRows) return { rows: [], changes: Number(statement.run(...bound).changes) };
     const before = returning ? this.#changesSoFar() : 0;
@@ -47,10 +55,10 @@ export class SqliteConnection {
   }
 
   /** {@link query} for statements that may only read, on a connection that may write. */
-  queryOnly(text: string, values: readonly SqlValue[]): QueryResult {
+  queryOnly(text: string, values: readonly SqlValue[], tenant: string | undefined): QueryResult {
     this.database.exec("pragma query_only = 1");
     try {
-      return this.query(text, values);
+      return this.query(text, values, tenant);
     } finally {
       this.database.exec("pragma query_only = 0");
     }
@@ -69,6 +77,7 @@ export class SqliteConnection {
     const known = this.#prepared.get(text);
     if (known !== undefined) return known;
     refuseTransactionControl(text);
+    refuseGuardedTable(text);
     const statement = this.database.prepare(text);
     const returnsRows = statement.columns().length > 0;
     const prepared = {

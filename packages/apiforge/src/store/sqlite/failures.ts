@@ -1,5 +1,5 @@
 import { ApiForgeError } from "../../kernel/index.ts";
-import { storeError } from "../errors.ts";
+import { storeError, uniqueViolation } from "../errors.ts";
 
 // Primary result codes: sqlite.org/rescode.html
 const busy = 5;
@@ -10,9 +10,12 @@ const corrupt = 11;
 const full = 13;
 const cannotOpen = 14;
 const notADatabase = 26;
-// Extended result code.
+// Extended result codes.
 const constraintUnique = 2067;
+const constraintPrimaryKey = 1555;
+const constraintRowid = 2579;
 
+const uniqueCodes = new Set([constraintUnique, constraintPrimaryKey, constraintRowid]);
 const unavailable = new Set([busy, locked, readOnly, ioError, corrupt, full, cannotOpen]);
 
 /** What a failed SQLite call means to its caller; errors that are not SQLite's pass unchanged. */
@@ -36,6 +39,7 @@ export function sqliteFailure(error: unknown): unknown {
       { cause: error },
     );
   }
+  if (isUniqueViolation(error)) return uniqueViolation(error);
   return storeError("store_query_failed", "A database statement failed.", { cause: error });
 }
 
@@ -53,7 +57,7 @@ export function readFailure(error: unknown): unknown {
 
 /** True when a row with the same unique value is there already. */
 export function isUniqueViolation(error: unknown): boolean {
-  return isSqliteError(error) && error.errcode === constraintUnique;
+  return isSqliteError(error) && uniqueCodes.has(error.errcode);
 }
 
 /** True for failures after which no statement of the same transaction can be trusted. */

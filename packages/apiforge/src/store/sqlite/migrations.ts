@@ -2,6 +2,7 @@ import type { Migration } from "../contract.ts";
 import { migrationSteps, pendingSteps, type AppliedMigration } from "../migrations/plan.ts";
 import type { SqliteConnection } from "./connection.ts";
 import { sqliteFailure } from "./failures.ts";
+import { guardTable } from "./tenant-guard.ts";
 
 /** Applies what is missing of `migrations`, each in a transaction of its own. */
 export function migrate(connection: SqliteConnection, migrations: readonly Migration[]): void {
@@ -21,6 +22,7 @@ export function migrate(connection: SqliteConnection, migrations: readonly Migra
       database.exec("begin immediate");
       try {
         database.exec(step.sql);
+        for (const table of step.tenantTables) guardTable(database, table);
         record.run(step.name, step.checksum, Date.now());
         database.exec("commit");
       } catch (error) {

@@ -15,6 +15,7 @@ export class ReadThread implements SqlRunner {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
+  #tenant: string | undefined;
   #open = false;
   #failed = false;
 
@@ -28,8 +29,10 @@ export class ReadThread implements SqlRunner {
     this.#worker.on("error", (error) => this.#fail(error));
   }
 
-  begin(): void {
+  /** Takes a snapshot for `tenant`. */
+  begin(tenant: string | undefined): void {
     this.#open = true;
+    this.#tenant = tenant;
     void this.#send("begin", []).catch(() => undefined);
   }
 
@@ -56,7 +59,12 @@ export class ReadThread implements SqlRunner {
 
   #send(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      const request: ReadRequest = { id: this.#nextId++, text, values };
+      const request: ReadRequest = {
+        id: this.#nextId++,
+        text,
+        values,
+        tenant: this.#tenant,
+      };
       this.#pending.set(request.id, { resolve, reject });
       this.#worker.postMessage(request);
     });

@@ -8,6 +8,8 @@ export interface ReadRequest {
   readonly id: number;
   readonly text: string;
   readonly values: readonly SqlValue[];
+  /** Whose rows of tenant tables it sees. */
+  readonly tenant: string | undefined;
 }
 
 /** What came of it. Errors lose their class on the way, so the facts of SQLite's travel as data. */
@@ -24,9 +26,9 @@ port.on("message", (request: ReadRequest) => {
   port.postMessage(answer(request));
 });
 
-function answer({ id, text, values }: ReadRequest): ReadResponse {
+function answer({ id, text, values, tenant }: ReadRequest): ReadResponse {
   try {
-    return { id, result: connection.query(text, values) };
+    return { id, result: connection.query(text, values, tenant) };
   } catch (error) {
     const errcode =
       error instanceof Error && "errcode" in error ? Number(error.errcode) : undefined;

@@ -45,9 +45,13 @@ export class ReaderPool {
   }
 
   /** Runs `work` on one snapshot. One that is kept for too long lets the log grow without end, so it is cut off. */
-  async read<T>(label: string, work: (runner: SqlRunner) => Promise<T>): Promise<T> {
+  async read<T>(
+    label: string,
+    work: (runner: SqlRunner) => Promise<T>,
+    tenant: string | undefined,
+  ): Promise<T> {
     if (this.#closed) throw storeError("store_unavailable", "The server is shutting down.");
-    const reading = this.#read(label, work);
+    const reading = this.#read(label, work, tenant);
     this.#reads.add(reading);
     try {
       return await reading;
@@ -64,10 +68,14 @@ export class ReaderPool {
     await Promise.all(this.#idleThreads.splice(0).map((thread) => thread.close()));
   }
 
-  async #read<T>(label: string, work: (runner: SqlRunner) => Promise<T>): Promise<T> {
+  async #read<T>(
+    label: string,
+    work: (runner: SqlRunner) => Promise<T>,
+    tenant: string | undefined,
+  ): Promise<T> {
     const snapshot = this.#slowLabels.has(label)
-      ? this.#threadSnapshot()
-      : this.#mainSnapshot(label);
+      ? this.#threadSnapshot(tenant)
+      : this.#mainSnapshot(label, tenant);
     let isCutOff = false;
     const cutOff = (): void => {
       isCutOff = true;
@@ -81,10 +89,10 @@ export class ReaderPool {
     }
   }
 
-  #mainSnapshot(label: string): Snapshot {
+  #mainSnapshot(label: string, tenant: string | undefined): Snapshot {
     const reader = this.#idle.pop() ?? this.#openReader();
     reader.begin.run();
-    const runner = new MainRunner(reader.connection, (elapsedMs) =>
+    const runner = new MainRunner(reader.connection, tenant, (elapsedMs) =>
       this.#moveToThread(label, elapsedMs),
     );
     return {
@@ -97,9 +105,9 @@ export class ReaderPool {
     };
   }
 
-  #threadSnapshot(): Snapshot {
+  #threadSnapshot(tenant: string | undefined): Snapshot {
     const thread = this.#idleThreads.pop() ?? new ReadThread(this.#path);
-    thread.begin();
+    thread.begin(tenant);
     return {
       runner: thread,
       end: (cutOff) => {
@@ -129,11 +137,17 @@ export class ReaderPool {
 class MainRunner implements SqlRunner {
   readonly dialect = "sqlite";
   readonly #connection: SqliteConnection;
+  readonly #tenant: string | undefined;
   readonly #onStatement: (elapsedMs: number) => void;
   #open = true;
 
-  constructor(connection: SqliteConnection, onStatement: (elapsedMs: number) => void) {
+  constructor(
+    connection: SqliteConnection,
+    tenant: string | undefined,
+    onStatement: (elapsedMs: number) => void,
+  ) {
     this.#connection = connection;
+    this.#tenant = tenant;
     this.#onStatement = onStatement;
   }
 
@@ -153,7 +167,7 @@ class MainRunner implements SqlRunner {
     if (!this.#open) throw readEnded();
     const startedAt = performance.now();
     try {
-      return this.#connection.query(text, values);
+      return this.#connection.query(text, values, this.#tenant);
     } catch (error) {
       throw readFailure(error);
     } finally {

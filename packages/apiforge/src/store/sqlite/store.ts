@@ -100,7 +100,7 @@ interface SqliteParts {
 
 class SqliteStore implements Store {
   readonly dialect = "sqlite";
-  readonly capabilities = { singleProcess: true, serialWrites: true };
+  readonly capabilities = { singleProcess: true, serialWrites: true, tenantTablesUpsert: false };
   readonly jobs: JobStore;
   readonly workers: WorkerStore;
   readonly events: EventStore;
@@ -120,9 +120,13 @@ class SqliteStore implements Store {
     return this.#parts.writer.run(label, work);
   }
 
-  async read<T>(label: string, work: (reader: SqlRunner) => Promise<T>): Promise<T> {
-    const value = await (this.#parts.readers?.read(label, work) ??
-      this.#readThroughWriter(label, work));
+  async read<T>(
+    label: string,
+    work: (reader: SqlRunner) => Promise<T>,
+    tenant?: string,
+  ): Promise<T> {
+    const value = await (this.#parts.readers?.read(label, work, tenant) ??
+      this.#readThroughWriter(label, work, tenant));
     // What was read may be committed but not on disk yet; saying it then would be a lie after a power cut.
     await this.#parts.sync.settled();
     return value;
@@ -165,8 +169,15 @@ class SqliteStore implements Store {
     lock?.release();
   }
 
-  async #readThroughWriter<T>(label: string, work: (reader: SqlRunner) => Promise<T>): Promise<T> {
-    const { value } = await this.#parts.writer.run(label, (tx) => work(tx.asReader()));
+  async #readThroughWriter<T>(
+    label: string,
+    work: (reader: SqlRunner) => Promise<T>,
+    tenant: string | undefined,
+  ): Promise<T> {
+    const { value } = await this.#parts.writer.run(label, (tx) => {
+      tx.actFor(tenant);
+      return work(tx.asReader());
+    });
     return value;
   }
 

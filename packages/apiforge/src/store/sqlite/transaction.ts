@@ -59,6 +59,7 @@ export class SqliteTransaction implements StoreTransaction {
   readonly #events: NewEvent[] = [];
   readonly #jobs: NewJob[] = [];
   #record: IdempotencyRecord | undefined;
+  #tenant: string | undefined;
   #open = true;
 
   constructor(connection: SqliteConnection, tables: Tables) {
@@ -66,18 +67,22 @@ export class SqliteTransaction implements StoreTransaction {
     this.#tables = tables;
   }
 
-  async query(fragment: SqlFragment): Promise<readonly Row[]> {
-    return this.#run(() => this.#connection.query(fragment.texts.join("?"), fragment.values)).rows;
+  actFor(tenant: string | undefined): void {
+    this.#tenant = tenant;
+  }
+
+  async query({ texts, values }: SqlFragment): Promise<readonly Row[]> {
+    return this.#run(() => this.#connection.query(texts.join("?"), values, this.#tenant)).rows;
   }
 
   async queryText(text: string, values: readonly SqlValue[]): Promise<QueryResult> {
-    return this.#run(() => this.#connection.query(text, values));
+    return this.#run(() => this.#connection.query(text, values, this.#tenant));
   }
 
   /** The queries of this transaction alone, refused when they would write. */
   asReader(): SqlRunner {
     const read = async (text: string, values: readonly SqlValue[]): Promise<QueryResult> =>
-      this.#run(() => this.#connection.queryOnly(text, values), readFailure);
+      this.#run(() => this.#connection.queryOnly(text, values, this.#tenant), readFailure);
     return {
       dialect: this.dialect,
       query: async ({ texts, values }) => (await read(texts.join("?"), values)).rows,
