@@ -1,34 +1,50 @@
 import { createSlackWebhook, type SlackWebhook } from "@apiforge/connector-slack";
+import {
+  createHttpCrm,
+  createHttpPatientMessages,
+  type Crm,
+  type PatientMessages,
+} from "@apiforge/example-clinic";
 
 import { startSandboxProcess } from "./sandbox-process.ts";
 
 /** The providers that the example systems talk to: the real ones where they are configured. */
 export interface Providers {
   readonly slack: SlackWebhook;
+  readonly messages: PatientMessages;
+  readonly crm: Crm;
   /** Where the sandbox shows what it received; undefined when every provider is real. */
   readonly sandboxUrl: string | undefined;
   stop(): Promise<void>;
 }
 
-const sandboxWebhookPath = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX";
+/** The variable that names each provider's URL, and its path in the sandbox. */
+const endpoints = {
+  slack: {
+    variable: "SLACK_WEBHOOK_URL",
+    path: "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+  },
+  messages: { variable: "CLINIC_SMS_URL", path: "/sms/" },
+  crm: { variable: "CLINIC_CRM_URL", path: "/crm/" },
+} as const;
 
 /** Connects to the providers whose variables are set, and to a sandbox of this machine for the rest. */
 export async function connectProviders(
   environment: NodeJS.ProcessEnv,
   sandboxPort: number,
 ): Promise<Providers> {
-  const slackUrl = environment["SLACK_WEBHOOK_URL"];
-  if (slackUrl !== undefined && slackUrl !== "") {
-    return {
-      slack: createSlackWebhook({ url: slackUrl }),
-      sandboxUrl: undefined,
-      stop: async () => undefined,
-    };
-  }
-  const sandbox = await startSandboxProcess(sandboxPort);
+  // An empty variable counts as absent.
+  const given = (name: keyof typeof endpoints) =>
+    environment[endpoints[name].variable] || undefined;
+  const isReal = given("slack") && given("messages") && given("crm");
+  const sandbox = isReal ? undefined : await startSandboxProcess(sandboxPort);
+  const urlOf = (name: keyof typeof endpoints): string =>
+    given(name) ?? `${sandbox?.url}${endpoints[name].path}`;
   return {
-    slack: createSlackWebhook({ url: `${sandbox.url}${sandboxWebhookPath}` }),
-    sandboxUrl: sandbox.url,
-    stop: () => sandbox.stop(),
+    slack: createSlackWebhook({ url: urlOf("slack") }),
+    messages: createHttpPatientMessages({ url: urlOf("messages") }),
+    crm: createHttpCrm({ url: urlOf("crm") }),
+    sandboxUrl: sandbox?.url,
+    stop: async () => sandbox?.stop(),
   };
 }

@@ -1,3 +1,4 @@
+import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
 import { ApiForgeError, createForge, runForge } from "apiforge";
 
@@ -7,7 +8,10 @@ import { connectProviders } from "./providers.ts";
 export async function serve(): Promise<void> {
   try {
     const providers = await connectProviders(process.env, sandboxPort());
-    const forge = await createForge([projects(providers.slack)]);
+    const forge = await createForge([
+      projects(providers.slack),
+      clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
+    ]);
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     await runForge(forge);

@@ -18,6 +18,8 @@ Object.assign(process.env, {
   DATABASE_URL: "",
   SANDBOX_PORT: "",
   SLACK_WEBHOOK_URL: "",
+  CLINIC_SMS_URL: "",
+  CLINIC_CRM_URL: "",
 });
 
 const { serve } = await import("./serve.ts");

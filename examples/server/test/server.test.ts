@@ -114,8 +114,12 @@ test("SANDBOX_PORT and PORT choose the ports", async () => {
   await server.stop();
 });
 
-test("with SLACK_WEBHOOK_URL no sandbox is started", async () => {
-  await using server = await start({ SLACK_WEBHOOK_URL: "http://127.0.0.1:9/services/T/B/x" });
+test("with every provider configured no sandbox is started", async () => {
+  await using server = await start({
+    SLACK_WEBHOOK_URL: "http://127.0.0.1:9/services/T/B/x",
+    CLINIC_SMS_URL: "http://127.0.0.1:9/sms",
+    CLINIC_CRM_URL: "http://127.0.0.1:9/crm",
+  });
   expect(server.stdout()).not.toContain("Sandbox");
   await server.stop();
 });

@@ -39,6 +39,7 @@ export {
   paymentRequired,
   unprocessable,
   type Principal,
+  type RequestInfo,
   type Route,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";

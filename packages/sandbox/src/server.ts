@@ -12,6 +12,7 @@ import {
 } from "./exchange.ts";
 import { pageAnswer } from "./page.ts";
 import type { AnswerReaction, Provider } from "./provider.ts";
+import { createInbox } from "./inbox/inbox.ts";
 import { createSlack } from "./slack/slack.ts";
 
 /** Where the sandbox listens and whose time it shows. */
@@ -39,7 +40,11 @@ export interface Sandbox {
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { port = 0, host = "127.0.0.1", now = Date.now } = options;
-  const providers: readonly Provider[] = [createSlack(now)];
+  const providers: readonly Provider[] = [
+    createSlack(now),
+    createInbox({ name: "sms", title: "Text messages" }, now),
+    createInbox({ name: "crm", title: "CRM" }, now),
+  ];
   const server = createServer((request, response) => {
     // A request that cannot be read ends with its connection; there is nobody to tell.
     serve(request, response, providers).catch(() => request.socket.destroy());

@@ -69,6 +69,8 @@ export async function createDeployment(options: DeploymentOptions): Promise<Depl
     APIFORGE_DATA_DIR: dataDir,
     APIFORGE_LOG_LEVEL: "warn",
     SLACK_WEBHOOK_URL: sandbox.slackWebhookUrl,
+    CLINIC_SMS_URL: `${sandbox.url}/sms/`,
+    CLINIC_CRM_URL: `${sandbox.url}/crm/`,
     ...(postgres === undefined ? {} : { DATABASE_URL: postgres.url }),
     ...options.env,
   };
