@@ -48,6 +48,8 @@ export interface InboxDelivery {
 export interface Stage extends ScenarioRun {
   readonly store: StoreName;
   readonly deployment: () => Deployment;
+  /** What the server has logged. */
+  log(): string;
   send(request: StageRequest): Promise<HttpResponse>;
   /** Books a slot, whatever comes of it. */
   book(slotId: string, options?: BookOptions): Promise<HttpResponse>;
@@ -124,6 +126,7 @@ export function clinicStage(
     store,
     client: () => client,
     deployment: () => deployment,
+    log: () => server.stdout(),
     token,
     send,
     book,
