@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import {
-  ApiForgeError,
   forbidden,
   notFound,
+  type ApiForgeError,
   type JobDefinition,
   type Principal,
   type RequestInfo,

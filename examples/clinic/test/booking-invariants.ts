@@ -46,7 +46,7 @@ type Parts = Readonly<Record<"appointment" | "slot" | "event" | "answer", Groups
 type Groups = ReadonlyMap<string, readonly RawRow[]>;
 
 /** The appointment that a row or an answer is about. */
-export function appointmentIdOf(text: string): string {
+function appointmentIdOf(text: string): string {
   return /appt_\w+/.exec(text)?.[0] ?? `no appointment in ${text}`;
 }
 
@@ -64,8 +64,8 @@ function findPartial(parts: Parts): string[] {
     const problems = counts
       .filter(([, count]) => count !== 1)
       .map(([part, count]) => `${id} has ${count} of: ${part}`);
-    const answered = parts.answer.get(id)?.[0]?.["seq"];
-    const emitted = parts.event.get(id)?.[0]?.["seq"];
+    const answered = String(parts.answer.get(id)?.[0]?.["seq"]);
+    const emitted = String(parts.event.get(id)?.[0]?.["seq"]);
     if (answered !== emitted) problems.push(`${id}: answered seq ${answered}, event ${emitted}`);
     return problems;
   });

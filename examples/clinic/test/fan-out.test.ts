@@ -61,6 +61,30 @@ describe.for(storeNames)("a booking is told, %s", (store) => {
 
 const consumers = ["clinic-patient-sms", "clinic-crm", "clinic-analytics"] as const;
 
+describe.for(storeNames)("bookings of two practices, %s", (store) => {
+  const stage = clinicStage(store);
+
+  test("are told to their own patients and counted for their own practice", async () => {
+    await Promise.all([
+      stage.mustBook("slot_20260424_1000"),
+      stage.mustBook("slot_20260424_1000", { as: "omar", patientId: "pat_20001" }),
+      stage.mustBook("slot_20260424_1015", { as: "omar", patientId: "pat_20001" }),
+    ]);
+    await eventually("all messages", async () => (await stage.inbox("sms")).length === 3);
+    const numbers = (await stage.inbox("sms")).map(({ body }) => body["to"]);
+    expect(numbers.filter((number) => number === "+15550101002")).toHaveLength(1);
+    expect(numbers.filter((number) => number === "+15550102001")).toHaveLength(2);
+    await eventually("all counts", async () => (await countOf(stage)) === 3);
+    const counts = await stage.rowsOf("daily_bookings");
+    expect(new Map(counts.map((row) => [row["tenant"], row["bookings"]]))).toEqual(
+      new Map([
+        ["practice_p001", 1],
+        ["practice_p002", 2],
+      ]),
+    );
+  });
+});
+
 describe.for(storeNames)("one consumer broken, %s", (store) => {
   test.for(consumers)(
     "%s: the others go on, and it catches up once it is mended",

@@ -100,6 +100,20 @@ test("reading routes cannot write", () => {
   });
 });
 
+test("a GET that says so can write", () => {
+  const route = defineRoute({
+    method: "GET",
+    path: "/a",
+    transaction: "write",
+    replies: reply,
+    handler: ({ tx }) => {
+      expectTypeOf(tx).toEqualTypeOf<Transaction>();
+      return answer;
+    },
+  });
+  expect(route).toMatchObject({ transaction: "write", idempotency: "none" });
+});
+
 test("replies are checked against what is declared", () => {
   const replies = {
     201: z.object({ id: z.string(), tags: z.array(z.string()) }),
@@ -143,6 +157,7 @@ test.each([
   ["scopes without a principal", { auth: "none", scopes: ["a"] }],
   ["a key on a GET", { method: "GET", idempotency: "optional" }],
   ["a body on a GET", { method: "GET", body: z.object({}) }],
+  ["a POST on a snapshot", { transaction: "read" }],
   ["no reply", { replies: {} }],
 ] as const)("%s is refused", (_what, options) => {
   const declaration = {

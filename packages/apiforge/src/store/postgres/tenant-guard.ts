@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 
 import type { Migration } from "../contract.ts";
+import { storeError } from "../errors.ts";
 import { requirePlainName } from "../migrations/plan.ts";
 import { command, type Command } from "./command.ts";
 import { endsSession, postgresFailure } from "./failures.ts";
@@ -32,7 +33,7 @@ export function guardTable(table: string): string {
  * The guard of these migrations' tenant tables; undefined when there are none. A superuser, or a
  * login with BYPASSRLS, is let through by every policy: for it the guard switches to a role that is
  * not, made here and given the rights on the tables that the application has.
- * @throws {store_query_failed} when such a login may not make the role.
+ * @throws {store_misconfigured} when such a login may not make or take the role.
  */
 export async function openTenantGuard(
   client: Client,
@@ -42,8 +43,18 @@ export async function openTenantGuard(
   try {
     return (await bypasses(client)) ? await roleGuard(client) : settingGuard();
   } catch (error) {
-    throw postgresFailure(error, { connectionLost: endsSession(error) });
+    throw missingRight(error) ?? postgresFailure(error, { connectionLost: endsSession(error) });
   }
+}
+
+// insufficient_privilege: https://www.postgresql.org/docs/current/errcodes-appendix.html
+function missingRight(error: unknown): Error | undefined {
+  if (!(error instanceof Error && "code" in error && error.code === "42501")) return undefined;
+  return storeError(
+    "store_misconfigured",
+    `This login passes over row level security, and may neither make nor take the role ${roleName} that does not. Use a login without SUPERUSER and BYPASSRLS, or have a superuser create that role and grant it.`,
+    { cause: error },
+  );
 }
 
 async function bypasses(client: Client): Promise<boolean> {
@@ -88,4 +99,6 @@ begin
   execute format('grant usage on schema %I to ${roleName}', current_schema());
   execute format('grant select, insert, update, delete on all tables in schema %I to ${roleName}', current_schema());
   execute format('grant usage, select, update on all sequences in schema %I to ${roleName}', current_schema());
+  execute format('alter default privileges in schema %I grant select, insert, update, delete on tables to ${roleName}', current_schema());
+  execute format('alter default privileges in schema %I grant usage, select, update on sequences to ${roleName}', current_schema());
 end $$`;
