@@ -106,6 +106,34 @@ describe("the guard", () => {
     expect(guarded).toEqual(await roundTrips(plain));
   });
 
+  test.for([
+    "reset role",
+    " /* so */ set local role none",
+    "set forge.tenant = 'ten_2'",
+    "select set_config('role', 'none', true)",
+    "select * from card where tenant = current_setting('forge.tenant')",
+    "discard all",
+  ])("cannot be lifted by a handler's statement: %s", async (text) => {
+    const store = await openNode((await newDatabase()).url, { migrations: [cards] });
+    const refusal = /cannot change settings/;
+    const write = store.transact("lift", async (tx) => {
+      tx.actFor("ten_1");
+      await tx.queryText(text, []);
+    });
+    await expect(write).rejects.toThrow(refusal);
+    const read = store.read("lift", (reader) => reader.queryText(text, []), "ten_1");
+    await expect(read).rejects.toThrow(refusal);
+  });
+
+  test("leaves columns alone that are called like settings", async () => {
+    const migration = { ...cards, postgres: `${cards.postgres}; create table seat (role text)` };
+    const store = await openNode((await newDatabase()).url, { migrations: [migration] });
+    await store.transact("update", (tx) => tx.query(statement`update seat set role = ${"admin"}`));
+    expect(
+      await store.read("seats", (reader) => reader.query(statement`select role from seat`)),
+    ).toEqual([]);
+  });
+
   test("is not there for an application without tenant tables", async () => {
     const store = await openNode((await newDatabase()).url, { migrations: [plain] });
     const send = vi.spyOn(PostgresConnection.prototype, "send");

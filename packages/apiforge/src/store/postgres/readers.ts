@@ -5,7 +5,7 @@ import type { PostgresConnection } from "./connection.ts";
 import { readOnlyFailure } from "./failures.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
-import { quietly, refuseTransactionControl } from "./user-sql.ts";
+import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
 
 const beginText = "begin isolation level repeatable read, read only";
 
@@ -26,12 +26,11 @@ export class SnapshotReaders {
     tenant: string | undefined,
   ): Promise<T> {
     const entering = this.#guard?.enter(tenant);
-    const opening = [command(beginText), ...(entering === undefined ? [] : [entering])];
     let runner: SnapshotRunner | undefined;
     return this.#pool.use(
       label,
       async (connection) => {
-        runner = new SnapshotRunner(connection, opening);
+        runner = new SnapshotRunner(connection, entering);
         try {
           return await work(runner);
         } finally {
@@ -46,14 +45,14 @@ export class SnapshotReaders {
 class SnapshotRunner implements SqlRunner {
   readonly dialect = "postgres";
   readonly #connection: PostgresConnection;
-  /** Goes before the first statement, in the same packet. */
-  readonly #opening: readonly Command[];
+  /** Holds the snapshot to one tenant's rows; undefined where no table is guarded. */
+  readonly #entering: Command | undefined;
   #begun = false;
   #open = true;
 
-  constructor(connection: PostgresConnection, opening: readonly Command[]) {
+  constructor(connection: PostgresConnection, entering: Command | undefined) {
     this.#connection = connection;
-    this.#opening = opening;
+    this.#entering = entering;
   }
 
   query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -75,6 +74,12 @@ class SnapshotRunner implements SqlRunner {
     this.#open = false;
   }
 
+  /** Goes before the first statement, in the same packet. */
+  #opening(): readonly Command[] {
+    const begin = command(beginText);
+    return this.#entering === undefined ? [begin] : [begin, this.#entering];
+  }
+
   async #run(query: Command): Promise<QueryResult> {
     if (!this.#open) {
       throw storeError(
@@ -83,7 +88,8 @@ class SnapshotRunner implements SqlRunner {
       );
     }
     refuseTransactionControl(query.text);
-    const commands = this.#begun ? [query] : [...this.#opening, query];
+    if (this.#entering !== undefined) refuseActorChange(query.text);
+    const commands = this.#begun ? [query] : [...this.#opening(), query];
     this.#begun = true;
     try {
       const result = (await this.#connection.send(commands)).at(-1);

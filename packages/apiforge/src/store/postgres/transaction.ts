@@ -27,7 +27,7 @@ import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
 import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
-import { quietly, refuseTransactionControl } from "./user-sql.ts";
+import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
 
 /** One unit of work on a connection of its own; unusable after its end. */
 export class PostgresTransaction implements StoreTransaction {
@@ -176,6 +176,7 @@ export class PostgresTransaction implements StoreTransaction {
 
   async #usersQuery(query: Command): Promise<QueryResult> {
     refuseTransactionControl(query.text);
+    if (this.#guard !== undefined) refuseActorChange(query.text);
     const [result] = await this.#send([query], () => this.#enter());
     if (!this.#connection.inTransaction) {
       throw this.#fail(

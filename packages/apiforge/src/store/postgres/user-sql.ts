@@ -16,6 +16,23 @@ export function refuseTransactionControl(text: string): void {
   );
 }
 
+const settings = new RegExp(
+  String.raw`^${blank}(?:set|reset|discard)\b|\bset_config\b|\bforge\s*\.\s*tenant\b`,
+  "is",
+);
+
+/**
+ * Refuses a statement by which a handler would change whom it acts for.
+ * @throws {store_query_failed}
+ */
+export function refuseActorChange(text: string): void {
+  if (!settings.test(text)) return;
+  throw storeError(
+    "store_query_failed",
+    "Beside tenant tables a handler's SQL cannot change settings: they say whose rows it sees.",
+  );
+}
+
 /** Keeps a failed statement that the handler does not wait for from ending the process; the commit fails instead. */
 export function quietly<T>(result: Promise<T>): Promise<T> {
   result.catch(() => undefined);
