@@ -222,7 +222,9 @@ describe.for(storeNames)("routes, %s", (store) => {
     const description = await client.request({ path: "/openapi.json" });
     const { openapi, paths } = description.json() as { openapi: string; paths: object };
     expect(openapi).toMatch(/^3\.1\./);
-    expect(Object.keys(paths).sort()).toEqual([
+    // The server has other systems beside this one.
+    const ours = Object.keys(paths).filter((path) => path.startsWith("/api/projects"));
+    expect(ours.sort()).toEqual([
       "/api/projects",
       "/api/projects/{id}",
       "/api/projects/{id}/members",
