@@ -110,7 +110,7 @@ export function tenantsContract(fixture: StoreFixture): void {
     await expect(refused).rejects.toMatchObject({ code: "unique_violation", status: 409 });
   });
 
-  test("the store's own part of the commit has the store's own rights", async () => {
+  test("the store's own part of the commit is written as in any other", async () => {
     await using opened = await open();
     const { store } = opened;
     const insert = "insert into card (tenant, id, body) values ('ten_1', 'c', 'new')";

@@ -15,8 +15,6 @@ const grantLock = "1718579815, 3";
 export interface TenantGuard {
   /** Goes before the first of a tenant's statements, in the same packet. */
   enter(tenant: string | undefined): Command;
-  /** Goes before the first of our own statements after that; undefined where they need nothing. */
-  readonly leave: Command | undefined;
 }
 
 /** SQL that holds everybody but superusers and their like, the owner too, to the acting tenant's rows. */
@@ -67,7 +65,6 @@ async function bypasses(client: Client): Promise<boolean> {
 function settingGuard(): TenantGuard {
   return {
     enter: (tenant = "") => command("select set_config('forge.tenant', $1, true)", tenant),
-    leave: undefined,
   };
 }
 
@@ -79,11 +76,11 @@ async function roleGuard(client: Client): Promise<TenantGuard> {
         `select set_config('forge.tenant', $1, true), set_config('role', '${roleName}', true)`,
         tenant,
       ),
-    leave: command("select set_config('role', 'none', true)"),
   };
 }
 
-// Roles belong to the whole server, so another database may make this one at the same moment.
+// It has the rights on our own tables too, which are written in the same transaction: switching back
+// for them would be a statement more in every commit. Roles belong to the whole server, so another database may make this one at the same moment.
 const prepareRole = `do $$
 begin
   perform pg_advisory_xact_lock(${grantLock});

@@ -40,8 +40,8 @@ export class PostgresTransaction implements StoreTransaction {
   readonly #guard: TenantGuard | undefined;
   #record: IdempotencyRecord | undefined;
   #tenant: string | undefined;
-  /** Whom the server takes the next statement to be from; undefined: us. */
-  #actor: { readonly tenant: string | undefined } | undefined;
+  /** The tenant that the server holds users' SQL to; undefined before the first. */
+  #entered: { readonly tenant: string | undefined } | undefined;
   #begun = false;
   #failure: { readonly error: unknown } | undefined;
   #open = true;
@@ -128,7 +128,6 @@ export class PostgresTransaction implements StoreTransaction {
       return lastSeq(
         await this.#connection.commit([
           ...this.#begin(),
-          ...this.#leave(),
           ...writes,
           ...(answersSeq ? [] : [headCommand]),
           command("commit"),
@@ -177,7 +176,7 @@ export class PostgresTransaction implements StoreTransaction {
   async #usersQuery(query: Command): Promise<QueryResult> {
     refuseTransactionControl(query.text);
     if (this.#guard !== undefined) refuseActorChange(query.text);
-    const [result] = await this.#send([query], () => this.#enter());
+    const result = (await this.#send([...this.#enter(), query])).at(-1);
     if (!this.#connection.inTransaction) {
       throw this.#fail(
         storeError(
@@ -189,16 +188,13 @@ export class PostgresTransaction implements StoreTransaction {
     return { rows: result?.rows ?? [], changes: result?.changes ?? 0 };
   }
 
-  async #send(
-    commands: readonly Command[],
-    changeActor: () => readonly Command[] = () => this.#leave(),
-  ): Promise<readonly ExecutionResult[]> {
+  async #send(commands: readonly Command[]): Promise<readonly ExecutionResult[]> {
     this.#requireOpen();
     if (this.#failure !== undefined) throw afterFailure(this.#failure.error);
-    const before = [...this.#begin(), ...changeActor()];
+    const begin = this.#begin();
     try {
-      const results = await this.#connection.send([...before, ...commands]);
-      return results.slice(before.length);
+      const results = await this.#connection.send([...begin, ...commands]);
+      return results.slice(begin.length);
     } catch (error) {
       throw this.#fail(error);
     }
@@ -214,16 +210,9 @@ export class PostgresTransaction implements StoreTransaction {
   /** What holds the user's next statement to his tenant's rows. */
   #enter(): readonly Command[] {
     if (this.#guard === undefined) return [];
-    if (this.#actor !== undefined && this.#actor.tenant === this.#tenant) return [];
-    this.#actor = { tenant: this.#tenant };
+    if (this.#entered !== undefined && this.#entered.tenant === this.#tenant) return [];
+    this.#entered = { tenant: this.#tenant };
     return [this.#guard.enter(this.#tenant)];
-  }
-
-  /** What gives our own next statement our own rights. */
-  #leave(): readonly Command[] {
-    if (this.#actor === undefined || this.#guard?.leave === undefined) return [];
-    this.#actor = undefined;
-    return [this.#guard.leave];
   }
 
   #firstFailure(): unknown {
