@@ -52,7 +52,7 @@ export class Housekeeper {
     const { idempotencyMs, completedJobMs } = this.#retention;
     try {
       await this.#repeat(() => this.#store.idempotency.sweep(idempotencyMs, sweepRows));
-      await this.#repeat(() => this.#store.jobs.sweepCompleted(completedJobMs, sweepRows));
+      await this.#repeat(() => this.#store.jobs.sweepEnded(completedJobMs, sweepRows));
     } catch (error) {
       this.#log.warn({ error }, "sweeping failed; trying again later");
     }

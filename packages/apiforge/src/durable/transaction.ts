@@ -112,6 +112,8 @@ function newJob(
     delayMs: durationMs(options.delay ?? 0),
     maxAttempts: job.attempts,
     dedupeKey: options.dedupeKey === undefined ? null : checkedDedupeKey(options.dedupeKey),
+    lane: null,
+    deadlineMs: null,
     tenant: actor.tenant,
     requestId: actor.requestId,
   };

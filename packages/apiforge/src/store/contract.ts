@@ -73,8 +73,28 @@ export interface LogEvent extends NewEvent {
 }
 
 /** The life of a job: see docs/reference/state-machines.md. */
-export const jobStates = ["scheduled", "ready", "running", "completed", "dead"] as const;
+export const jobStates = [
+  "scheduled",
+  "ready",
+  "waiting",
+  "running",
+  "completed",
+  "dead",
+  "cancelled",
+] as const;
 export type JobState = (typeof jobStates)[number];
+
+/** The lane of a keyed job: jobs of one queue with one key share it, with the limits of the one enqueued last. */
+export interface JobLane {
+  /** 1-255 characters. */
+  readonly key: string;
+  /** Jobs that may be leased at once; null for no limit. */
+  readonly concurrency: number | null;
+  /** Microseconds from one start to the next; 0 for no limit. */
+  readonly spacingUs: number;
+  /** One at a time by insertion: a job that is tried again keeps its place, and the lane waits for it. */
+  readonly ordered: boolean;
+}
 
 /** A job to be inserted by the commit. */
 export interface NewJob {
@@ -92,6 +112,10 @@ export interface NewJob {
   readonly requestId: string;
   /** While a job with this key and type is waiting or running, another is not inserted. */
   readonly dedupeKey: string | null;
+  /** Null: the job waits for nobody. */
+  readonly lane: JobLane | null;
+  /** Milliseconds from now until which an attempt may begin; null for ever. */
+  readonly deadlineMs: number | null;
 }
 
 /** A job leased to this process. `fence` changes with every claim; only its holder may settle. */
@@ -108,6 +132,12 @@ export interface ClaimedJob {
   readonly maxAttempts: number;
   readonly requestId: string;
   readonly fence: number;
+  /** The key of its lane. */
+  readonly key: string | null;
+  /** Milliseconds to wait before the attempt begins: the start that the lane's rate leaves to this job. */
+  readonly startInMs: number;
+  /** Milliseconds until its deadline; null for none. */
+  readonly deadlineInMs: number | null;
 }
 
 /** The identity of a lease on one job. */
@@ -116,11 +146,14 @@ export interface JobLease {
   readonly fence: number;
 }
 
-/** How an attempt ended. */
+/** How an attempt ended. A job that is asked to be cancelled is cancelled where it would wait again. */
 export type JobSettlement =
   | ({ readonly outcome: "completed" } & JobLease)
   | ({ readonly outcome: "retry"; readonly delayMs: number; readonly error: string } & JobLease)
   | ({ readonly outcome: "dead"; readonly error: string } & JobLease)
+  | ({ readonly outcome: "cancelled" } & JobLease)
+  /** Waits and is tried again; the attempt does not count. */
+  | ({ readonly outcome: "snoozed"; readonly delayMs: number } & JobLease)
   /** Gives the job back unrun: its attempt does not count. */
   | ({ readonly outcome: "released" } & JobLease);
 
@@ -141,6 +174,9 @@ export interface JobRecord {
   readonly lastError: string | null;
   readonly dedupeKey: string | null;
   readonly requestId: string;
+  /** The key of its lane. */
+  readonly key: string | null;
+  readonly deadlineAt: number | null;
 }
 
 /** Everything that one unit of work may do before it commits. Calls after its end are refused. */
@@ -185,19 +221,54 @@ export interface Committed<T> {
 
 /** Jobs outside the transactions of handlers; each call is a commit of its own, shared where the store can. */
 export interface JobStore {
-  /** Leases up to `limit` ready jobs of `queue` to `owner`, in (priority, insertion) order, after promoting the due ones. */
-  claim(queue: string, owner: string, limit: number): Promise<readonly ClaimedJob[]>;
+  /**
+   * Leases up to `limit` jobs of `queue` to `owner`, at most `keyedLimit` of them keyed (default
+   * `limit`), after promoting the due ones: jobs without a key in (priority, insertion) order; of
+   * the lanes that have room, each its share, the one served least recently first. Which of both
+   * goes first alternates. A job that a process died with goes to an owner that holds no other such.
+   */
+  claim(
+    queue: string,
+    owner: string,
+    limit: number,
+    keyedLimit?: number,
+  ): Promise<readonly ClaimedJob[]>;
   /** Ends attempts. Answers, position by position, whether the lease was still held; what is not held is untouched. */
   settle(settlements: readonly JobSettlement[]): Promise<readonly boolean[]>;
-  /** Milliseconds until the next scheduled job of any queue is due, never negative; undefined when none is. */
+  /**
+   * Ends a job that waits; asks for the end of one that runs (see {@link cancelRequests}); leaves
+   * alone one that has ended. Answers its state afterwards; undefined when there is no such job.
+   */
+  cancel(id: string): Promise<JobState | undefined>;
+  /** The ids of running jobs of `owner` that are asked to be cancelled. */
+  cancelRequests(owner: string): Promise<readonly string[]>;
+  /** Milliseconds until the next scheduled job or resting lane of any queue is due, never negative; undefined when none is. */
   nextDueInMs(): Promise<number | undefined>;
   find(id: string): Promise<JobRecord | undefined>;
   /** Newest first. */
   list(filter: { state?: JobState; type?: string; limit: number }): Promise<readonly JobRecord[]>;
   /** Makes a dead job ready with a full set of attempts; false when it is not dead, `job_duplicate` when its dedupe key is held. */
   retryDead(id: string): Promise<boolean>;
-  /** Deletes up to `limit` completed jobs that ended more than `olderThanMs` ago; answers how many. */
-  sweepCompleted(olderThanMs: number, limit: number): Promise<number>;
+  /** Deletes up to `limit` completed or cancelled jobs that ended more than `olderThanMs` ago, and lanes that nothing is left of; answers how many jobs. */
+  sweepEnded(olderThanMs: number, limit: number): Promise<number>;
+}
+
+/** A queue, or one key of it, whose jobs are not handed out. */
+export interface Pause {
+  readonly queue: string;
+  /** Null: the whole queue. */
+  readonly key: string | null;
+  readonly pausedAt: number;
+}
+
+/** Holding queues and keys back; running jobs go on. Both outlive the process. */
+export interface QueueStore {
+  /** Hands out nothing of `queue` any more, or nothing of one key of it. */
+  pause(queue: string, key: string | null): Promise<void>;
+  /** False when it was not paused. */
+  resume(queue: string, key: string | null): Promise<boolean>;
+  /** Up to `limit` pauses, queues before keys. */
+  paused(limit: number): Promise<readonly Pause[]>;
 }
 
 /** Which processes live; a lease is worth as much as its owner's heartbeat. */
@@ -268,6 +339,7 @@ export interface Store {
   readonly dialect: SqlDialect;
   readonly capabilities: StoreCapabilities;
   readonly jobs: JobStore;
+  readonly queues: QueueStore;
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;

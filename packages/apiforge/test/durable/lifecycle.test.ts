@@ -274,6 +274,8 @@ function jobStoreWith(settle: JobStore["settle"]): JobStore {
     find: unused,
     list: unused,
     retryDead: unused,
-    sweepCompleted: unused,
+    cancel: unused,
+    cancelRequests: unused,
+    sweepEnded: unused,
   };
 }

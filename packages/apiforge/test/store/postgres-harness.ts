@@ -81,6 +81,8 @@ export function jobOf(differences: Partial<NewJob> = {}): NewJob {
     maxAttempts: 3,
     requestId: "r",
     dedupeKey: null,
+    lane: null,
+    deadlineMs: null,
     ...differences,
   };
 }

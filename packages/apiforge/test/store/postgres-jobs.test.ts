@@ -1,7 +1,8 @@
 import { startHalfOpenProxy, until } from "@apiforge/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ClaimedJob, JobSettlement, Store } from "../../src/store/index.ts";
-import { claimReady, promoteDue, settleJobs } from "../../src/store/postgres/job-statements.ts";
+import { claimReady, promoteDue } from "../../src/store/postgres/claims.ts";
+import { settleJobs } from "../../src/store/postgres/settlements.ts";
 import { backends, jobOf, newDatabase, openNode, rawClient } from "./postgres-harness.ts";
 
 async function addJobs(store: Store, count: number): Promise<void> {

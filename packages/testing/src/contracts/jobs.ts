@@ -52,9 +52,13 @@ export function jobsContract(fixture: StoreFixture): void {
         maxAttempts: 9,
       });
       expect(await store.jobs.find(id)).toEqual({
-        ...sampleJob(),
-        delayMs: undefined,
         id,
+        queue: "mail",
+        type: "send",
+        requestId: "req_1",
+        dedupeKey: null,
+        key: null,
+        deadlineAt: null,
         priority: -5,
         payload: JSON.stringify({ text: "\u0000 \u{1f600} \ud800" }),
         tenant: "ten_ü",
@@ -85,6 +89,9 @@ export function jobsContract(fixture: StoreFixture): void {
         maxAttempts: 3,
         requestId: "req_2",
         fence: expect.any(Number),
+        key: null,
+        startInMs: 0,
+        deadlineInMs: null,
       });
       expect(await store.jobs.find(id)).toMatchObject({ state: "running", attempt: 1 });
     });
@@ -409,7 +416,7 @@ export function jobsContract(fixture: StoreFixture): void {
       const { store } = open;
       const id = await addDeadJob(store);
       await open.advance(1_000 * hourMs);
-      expect(await store.jobs.sweepCompleted(hourMs, 100)).toBe(0);
+      expect(await store.jobs.sweepEnded(hourMs, 100)).toBe(0);
       expect((await store.jobs.find(id))?.state).toBe("dead");
     });
   });
@@ -522,14 +529,14 @@ export function jobsContract(fixture: StoreFixture): void {
       }
       // The first ended 1 s before the second, that 1 s before the third.
       await open.advance(hourMs - 3_000);
-      expect(await store.jobs.sweepCompleted(hourMs, 10)).toBe(0);
+      expect(await store.jobs.sweepEnded(hourMs, 10)).toBe(0);
       await open.advance(1);
-      expect(await store.jobs.sweepCompleted(hourMs, 10)).toBe(1);
+      expect(await store.jobs.sweepEnded(hourMs, 10)).toBe(1);
       expect(await store.jobs.find("a")).toBeUndefined();
       await open.advance(hourMs);
-      expect(await store.jobs.sweepCompleted(hourMs, 1)).toBe(1);
+      expect(await store.jobs.sweepEnded(hourMs, 1)).toBe(1);
       expect(await store.jobs.find("b")).toBeUndefined();
-      expect(await store.jobs.sweepCompleted(hourMs, 10)).toBe(1);
+      expect(await store.jobs.sweepEnded(hourMs, 10)).toBe(1);
       expect((await store.jobs.find("running"))?.state).toBe("running");
     });
   });

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { newId } from "apiforge/internal/kernel";
 import type {
   IdempotencyRecord,
+  JobLane,
   NewEvent,
   NewJob,
   SqlFragment,
@@ -28,8 +29,15 @@ export function sampleJob(differences: Partial<NewJob> = {}): NewJob {
     maxAttempts: 3,
     requestId: "req_1",
     dedupeKey: null,
+    lane: null,
+    deadlineMs: null,
     ...differences,
   };
+}
+
+/** A lane without limits, with the given differences. */
+export function sampleLane(key: string, differences: Partial<JobLane> = {}): JobLane {
+  return { key, concurrency: null, spacingUs: 0, ordered: false, ...differences };
 }
 
 /** An event of type `note.added`, with the given differences. */

@@ -4,6 +4,7 @@ import { eventsContract } from "./events.ts";
 import type { StoreFixture } from "./fixture.ts";
 import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
+import { lanesContract } from "./lanes.ts";
 import { migrationsContract } from "./migrations.ts";
 import { shutdownContract } from "./shutdown.ts";
 import { tenantsContract } from "./tenants.ts";
@@ -31,6 +32,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("jobs", () => {
       jobsContract(fixture);
+    });
+    describe("lanes", () => {
+      lanesContract(fixture);
     });
     describe("workers", () => {
       workersContract(fixture);

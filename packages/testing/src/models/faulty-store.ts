@@ -24,6 +24,7 @@ export function faultyStore(store: Store): FaultyStore {
     dialect: store.dialect,
     capabilities: store.capabilities,
     jobs: store.jobs,
+    queues: store.queues,
     workers: store.workers,
     events: store.events,
     idempotency: store.idempotency,

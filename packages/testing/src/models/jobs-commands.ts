@@ -55,7 +55,8 @@ const jobShapes = fc.record({
 type JobShape = typeof jobShapes extends fc.Arbitrary<infer Shape> ? Shape : never;
 
 function newJob(shape: JobShape, id: string, dedupeKey: string | null): NewJob {
-  return { ...shape, id, dedupeKey, tenant: "ten_1", payload: "{}", requestId: "req_1" };
+  const rest = { tenant: "ten_1", payload: "{}", requestId: "req_1", lane: null, deadlineMs: null };
+  return { ...shape, ...rest, id, dedupeKey };
 }
 
 const enqueue = fc.record({ shape: jobShapes, undone: fc.boolean() }).map(({ shape, undone }) =>
@@ -239,10 +240,10 @@ const retryDead = fc.nat().map((index) =>
 
 const sweep = fc.constantFrom(0, 1_000, 30_000).map((olderThanMs) =>
   command({
-    name: `sweepCompleted(${olderThanMs})`,
+    name: `sweepEnded(${olderThanMs})`,
     async run(model, { open }) {
-      const swept = await open.store.jobs.sweepCompleted(olderThanMs, 10_000);
-      same("sweepCompleted", swept, model.sweepCompleted(olderThanMs));
+      const swept = await open.store.jobs.sweepEnded(olderThanMs, 10_000);
+      same("sweepEnded", swept, model.sweepEnded(olderThanMs));
     },
   }),
 );

@@ -131,6 +131,14 @@ export class JobsModel {
       case "dead":
         Object.assign(job, { state: "dead", finishedAt: this.now, lastError: end.error });
         break;
+      case "cancelled":
+        Object.assign(job, { state: "cancelled", finishedAt: this.now });
+        break;
+      case "snoozed":
+        job.state = end.delayMs > 0 ? "scheduled" : "ready";
+        job.runAt = this.now + end.delayMs;
+        job.attempt -= 1;
+        break;
       case "released":
         Object.assign(job, { state: "ready", attempt: job.attempt - 1 });
         break;
@@ -171,7 +179,7 @@ export class JobsModel {
     return true;
   }
 
-  sweepCompleted(olderThanMs: number): number {
+  sweepEnded(olderThanMs: number): number {
     const before = this.jobs.length;
     this.jobs = this.jobs.filter(({ state, finishedAt }) => {
       return state !== "completed" || Number(finishedAt) >= this.now - olderThanMs;

@@ -6,6 +6,7 @@ import type {
   EventStore,
   IdempotencyStore,
   JobStore,
+  QueueStore,
   SqlRunner,
   Store,
   StoreOptions,
@@ -19,6 +20,7 @@ import { connectAlone, loadDriver } from "./driver.ts";
 import { EventLog } from "./events.ts";
 import { IdempotencyTable } from "./idempotency.ts";
 import { JobTable } from "./jobs.ts";
+import { QueueTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { ConnectionPool } from "./pool.ts";
 import { SnapshotReaders } from "./readers.ts";
@@ -103,6 +105,7 @@ class PostgresStore implements Store {
   readonly dialect = "postgres";
   readonly capabilities = { singleProcess: false, serialWrites: false, tenantTablesUpsert: true };
   readonly jobs: JobStore;
+  readonly queues: QueueStore;
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
@@ -120,6 +123,7 @@ class PostgresStore implements Store {
     this.#writer = new UnitWriter(pool, events, guard);
     this.#readers = new SnapshotReaders(pool, guard);
     this.jobs = new JobTable(pool, clock);
+    this.queues = new QueueTable(pool);
     this.workers = new WorkerTable(pool);
     this.events = events;
     this.idempotency = new IdempotencyTable(pool);

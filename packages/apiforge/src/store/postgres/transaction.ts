@@ -25,7 +25,9 @@ import {
 import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
-import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
+import { findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
+import { LaneChanges } from "./lanes.ts";
+import { completeJob } from "./settlements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
 import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
 
@@ -36,6 +38,7 @@ export class PostgresTransaction implements StoreTransaction {
   readonly #log: EventLog;
   readonly #events: NewEvent[] = [];
   readonly #jobs: NewJob[] = [];
+  readonly #lanes = new LaneChanges();
   readonly #cursors = new Map<string, number>();
   readonly #guard: TenantGuard | undefined;
   #record: IdempotencyRecord | undefined;
@@ -82,13 +85,17 @@ export class PostgresTransaction implements StoreTransaction {
   insertJob(job: NewJob): void {
     this.#requireOpen();
     this.#jobs.push(job);
+    this.#lanes.enter(job);
   }
 
   async insertUniqueJob(job: NewJob): Promise<{ id: string; inserted: boolean }> {
     // The insert waits for another transaction that holds the key; the holder may end before it is read.
     for (;;) {
       const [inserted, holder] = await this.#send([insertUniqueJob(job), findHolder(job)]);
-      if (inserted?.changes === 1) return { id: job.id, inserted: true };
+      if (inserted?.changes === 1) {
+        this.#lanes.enter(job);
+        return { id: job.id, inserted: true };
+      }
       const live = holder?.rows[0];
       if (live !== undefined) return { id: String(live["id"]), inserted: false };
     }
@@ -96,7 +103,11 @@ export class PostgresTransaction implements StoreTransaction {
 
   async completeJob(lease: JobLease): Promise<boolean> {
     const [result] = await this.#send([completeJob(lease)]);
-    return result?.changes === 1;
+    const row = result?.rows[0];
+    if (row === undefined) return false;
+    const { queue, lane } = row;
+    if (typeof lane === "string") this.#lanes.leave(String(queue), lane);
+    return true;
   }
 
   async lockConsumer(name: string): Promise<ConsumerState | undefined> {
@@ -154,13 +165,17 @@ export class PostgresTransaction implements StoreTransaction {
     this.#open = false;
   }
 
-  /** What is written at the end. The log's lock is held from the append to the commit, so that comes last. */
+  /**
+   * What is written at the end. Locks of lanes are taken here, all at once, so that no handler holds
+   * one while it works; the log's is held from the append to the commit, so that comes last.
+   */
   #writes(): readonly Command[] {
     const record = this.#record;
     const appended = this.#events.length > 0;
     return [
       ...[...this.#cursors].map(([name, cursor]) => saveConsumer(name, cursor)),
       ...(this.#jobs.length > 0 ? [insertJobs(this.#jobs)] : []),
+      ...this.#lanes.commands(),
       ...(appended ? [appendEvents(this.#events)] : []),
       ...(record === undefined ? [] : [insertAnswer(record, appended)]),
     ];

@@ -1,25 +1,19 @@
 import type { WorkerStore } from "../contract.ts";
 import { command } from "./command.ts";
-import { now, recoverAssignments } from "./job-statements.ts";
+import { now } from "./job-statements.ts";
 import type { ConnectionPool } from "./pool.ts";
+import { recoverText } from "./settlements.ts";
 
 const registerText = `insert into forge_workers (owner, heartbeat_at) values ($1, forge_now())
    on conflict (owner) do update set heartbeat_at = excluded.heartbeat_at`;
 const heartbeatText = "update forge_workers set heartbeat_at = forge_now() where owner = $1";
-const unregisterText = `with gone as (delete from forge_workers where owner = $1)
-   update forge_jobs set ${recoverAssignments}
-   where state = 2 and lease_owner = $1`;
-// Owners that are not listed at all: one declared dead had a claim under way, and then died.
-const recoverText = `with gone as (
-     delete from forge_workers where heartbeat_at < ${now} - $1::bigint returning owner
-   ), dead as (
-     select owner from gone
-     union
+const removeText = "delete from forge_workers where owner = $1";
+const recoverOwnerText = recoverText("array[$1]");
+const removeExpiredText = `delete from forge_workers where heartbeat_at < ${now} - $1::bigint`;
+// Also owners who were removed before: one declared dead had a claim under way, and then died.
+const recoverOrphansText = recoverText(`array(
      select lease_owner from forge_jobs where state = 2
-       and not exists (select from forge_workers where owner = lease_owner)
-   )
-   update forge_jobs set ${recoverAssignments}
-   where state = 2 and lease_owner = any(array(select owner from dead))`;
+       and not exists (select from forge_workers where owner = lease_owner))`);
 
 /** Which processes live, by the clock of the server. */
 export class WorkerTable implements WorkerStore {
@@ -39,11 +33,17 @@ export class WorkerTable implements WorkerStore {
   }
 
   async unregister(owner: string): Promise<void> {
-    await this.#pool.run("unregister worker", [command(unregisterText, owner)]);
+    await this.#pool.run("unregister worker", [
+      command(removeText, owner),
+      command(recoverOwnerText, owner),
+    ]);
   }
 
   async recoverExpired(expiryMs: number): Promise<number> {
-    const [recovered] = await this.#pool.run("recover jobs", [command(recoverText, expiryMs)]);
-    return recovered?.changes ?? 0;
+    const [, recovered] = await this.#pool.run("recover jobs", [
+      command(removeExpiredText, expiryMs),
+      command(recoverOrphansText),
+    ]);
+    return Number(recovered?.rows[0]?.["recovered"] ?? 0);
   }
 }

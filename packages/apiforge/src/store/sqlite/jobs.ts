@@ -1,53 +1,35 @@
 import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
-import type {
-  ClaimedJob,
-  JobLease,
-  JobRecord,
-  JobSettlement,
-  JobState,
-  NewJob,
-} from "../contract.ts";
+import type { JobLane, JobRecord, JobState, NewJob } from "../contract.ts";
 import { storeError } from "../errors.ts";
-import {
-  claimedColumns,
-  maxDeaths,
-  processDiedError,
-  stateNumber,
-  toClaimedJobs,
-  toJobRecord,
-} from "../job-row.ts";
+import { dueState, stateNumber, toJobRecord, toJobState } from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
+import type { LaneTable } from "./lanes.ts";
 
-const promoteLimit = 1_000;
-
-/** Jobs, as statements of the one writing connection. Every method runs inside a unit of work. */
+/** Jobs before and after their attempts. Every method runs inside a unit of work. */
 export class JobTable {
   readonly #clock: Clock;
+  readonly #lanes: LaneTable;
   readonly #insert: StatementSync;
   readonly #insertUnique: StatementSync;
   readonly #holder: StatementSync;
-  readonly #promote: StatementSync;
-  readonly #claim: StatementSync;
-  readonly #complete: StatementSync;
-  readonly #retry: StatementSync;
-  readonly #bury: StatementSync;
-  readonly #release: StatementSync;
   readonly #nextDue: StatementSync;
   readonly #find: StatementSync;
   readonly #list: StatementSync;
   readonly #retryDead: StatementSync;
+  readonly #cancel: StatementSync;
+  readonly #askToCancel: StatementSync;
+  readonly #cancelRequests: StatementSync;
   readonly #sweep: StatementSync;
-  readonly #recover: StatementSync;
-  readonly #recoverOrphans: StatementSync;
 
-  constructor(connection: SqliteConnection, clock: Clock) {
+  constructor(connection: SqliteConnection, lanes: LaneTable, clock: Clock) {
     this.#clock = clock;
+    this.#lanes = lanes;
     const insert = `insert into forge_jobs
-      (id, queue, type, tenant, payload, state, priority, run_at, max_attempts, dedupe_key, request_id, created_at)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-    const held = "where n = ? and fence = ? and state = 2";
+      (id, queue, type, tenant, payload, state, priority, run_at, max_attempts, dedupe_key, request_id, created_at,
+       lane, ordered, deadline_at)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
     this.#insert = connection.prepare(insert);
     this.#insertUnique = connection.prepare(
       `${insert} on conflict (type, dedupe_key) where dedupe_key is not null and state < 3 do nothing`,
@@ -55,86 +37,54 @@ export class JobTable {
     this.#holder = connection.prepare(
       "select id from forge_jobs where type = ? and dedupe_key = ? and state < 3",
     );
-    this.#promote = connection.prepare(
-      `update forge_jobs set state = 1 where n in
-         (select n from forge_jobs where state = 0 and run_at <= ? order by run_at limit ${promoteLimit})`,
+    this.#nextDue = connection.prepare(
+      `select min(due) as due from (
+         select min(run_at) as due from forge_jobs where state = 0
+         union all
+         select (min(next_at_us) + 999) / 1000 from forge_lanes where resting = 1)`,
     );
-    this.#claim = connection.prepare(
-      `update forge_jobs set state = 2, attempt = attempt + 1, fence = fence + 1, lease_owner = ?
-       where n in (select n from forge_jobs where queue = ? and state = 1 order by priority, n limit ?)
-       returning ${claimedColumns}`,
-    );
-    this.#complete = connection.prepare(
-      `update forge_jobs set state = 3, lease_owner = null, finished_at = ? ${held}`,
-    );
-    this.#retry = connection.prepare(
-      `update forge_jobs set state = ?, run_at = ?, lease_owner = null, last_error = ? ${held}`,
-    );
-    this.#bury = connection.prepare(
-      `update forge_jobs set state = 4, lease_owner = null, finished_at = ?, last_error = ? ${held}`,
-    );
-    this.#release = connection.prepare(
-      `update forge_jobs set state = 1, lease_owner = null, attempt = attempt - 1 ${held}`,
-    );
-    this.#nextDue = connection.prepare("select min(run_at) as due from forge_jobs where state = 0");
     this.#find = connection.prepare("select * from forge_jobs where id = ?");
     this.#list = connection.prepare(
       `select * from forge_jobs where (?1 is null or state = ?1) and (?2 is null or type = ?2)
        order by n desc limit ?3`,
     );
     this.#retryDead = connection.prepare(
-      `update or ignore forge_jobs set state = 1, attempt = 0, deaths = 0, finished_at = null where id = ? and state = 4`,
+      `update or ignore forge_jobs set state = ${dueState}, attempt = 0, deaths = 0,
+         finished_at = null, deadline_at = null, cancel_at = null
+       where id = ? and state = 4 returning queue, lane`,
+    );
+    this.#cancel = connection.prepare(
+      "update forge_jobs set state = 5, finished_at = ? where id = ? and state < 2",
+    );
+    this.#askToCancel = connection.prepare(
+      "update forge_jobs set cancel_at = coalesce(cancel_at, ?) where id = ? and state = 2",
+    );
+    this.#cancelRequests = connection.prepare(
+      "select id from forge_jobs where state = 2 and lease_owner = ? and cancel_at is not null",
     );
     this.#sweep = connection.prepare(
       `delete from forge_jobs where n in
-         (select n from forge_jobs where state = 3 and finished_at < ? order by finished_at limit ?)`,
-    );
-    const recover = `update forge_jobs set
-         state = case when deaths + 1 < ${maxDeaths} then 1 else 4 end,
-         finished_at = case when deaths + 1 < ${maxDeaths} then null else ?1 end,
-         deaths = deaths + 1, attempt = attempt - 1,
-         last_error = '${processDiedError}', lease_owner = null
-       where state = 2`;
-    this.#recover = connection.prepare(`${recover} and lease_owner = ?2`);
-    this.#recoverOrphans = connection.prepare(
-      `${recover} and lease_owner not in (select owner from forge_workers)`,
+         (select n from forge_jobs where state in (3, 5) and finished_at < ? order by finished_at limit ?)
+       returning queue, lane`,
     );
   }
 
-  insert(job: NewJob): void {
-    this.#insert.run(...this.#insertValues(job));
+  insert(jobs: readonly NewJob[]): void {
+    const entries = new Map<string, LaneEntry>();
+    for (const job of jobs) {
+      this.#insert.run(...this.#insertValues(job));
+      if (job.lane !== null) countIn(entries, job.queue, job.lane, job.delayMs > 0 ? 0 : 1);
+    }
+    for (const { queue, lane, waiting } of entries.values())
+      this.#lanes.enter(queue, lane, waiting);
   }
 
   insertUnique(job: NewJob): { id: string; inserted: boolean } {
-    if (this.#insertUnique.run(...this.#insertValues(job)).changes === 1)
+    if (this.#insertUnique.run(...this.#insertValues(job)).changes === 1) {
+      if (job.lane !== null) this.#lanes.enter(job.queue, job.lane, job.delayMs > 0 ? 0 : 1);
       return { id: job.id, inserted: true };
-    return { id: String(this.#holder.get(job.type, job.dedupeKey)?.["id"]), inserted: false };
-  }
-
-  claim(queue: string, owner: string, limit: number): readonly ClaimedJob[] {
-    this.#promote.run(this.#clock.now());
-    return toClaimedJobs(this.#claim.all(owner, queue, limit));
-  }
-
-  complete(lease: JobLease): boolean {
-    return this.#complete.run(this.#clock.now(), lease.n, lease.fence).changes === 1;
-  }
-
-  settle(settlement: JobSettlement): boolean {
-    const { n, fence } = settlement;
-    switch (settlement.outcome) {
-      case "completed":
-        return this.complete(settlement);
-      case "retry": {
-        const state = stateNumber(settlement.delayMs > 0 ? "scheduled" : "ready");
-        const runAt = this.#clock.now() + settlement.delayMs;
-        return this.#retry.run(state, runAt, settlement.error, n, fence).changes === 1;
-      }
-      case "dead":
-        return this.#bury.run(this.#clock.now(), settlement.error, n, fence).changes === 1;
-      case "released":
-        return this.#release.run(n, fence).changes === 1;
     }
+    return { id: String(this.#holder.get(job.type, job.dedupeKey)?.["id"]), inserted: false };
   }
 
   nextDueInMs(): number | undefined {
@@ -155,7 +105,11 @@ export class JobTable {
   }
 
   retryDead(id: string): boolean {
-    if (this.#retryDead.run(id).changes === 1) return true;
+    const row = this.#retryDead.get(id);
+    if (row !== undefined) {
+      if (row["lane"] !== null) this.#countWaiting(row, 1);
+      return true;
+    }
     if (this.find(id)?.state !== "dead") return false;
     throw storeError(
       "job_duplicate",
@@ -163,18 +117,32 @@ export class JobTable {
     );
   }
 
-  sweepCompleted(olderThanMs: number, limit: number): number {
-    return Number(this.#sweep.run(this.#clock.now() - olderThanMs, limit).changes);
+  cancel(id: string): JobState | undefined {
+    const row = this.#find.get(id);
+    if (row === undefined) return undefined;
+    const nowMs = this.#clock.now();
+    if (this.#askToCancel.run(nowMs, id).changes === 1) return "running";
+    const state = toJobState(row);
+    if (this.#cancel.run(nowMs, id).changes === 0) return state;
+    if (state === "waiting") this.#countWaiting(row, -1);
+    return "cancelled";
   }
 
-  /** Makes the jobs that `owner` holds ready again, or dead after too many such deaths. */
-  recover(owner: string): number {
-    return Number(this.#recover.run(this.#clock.now(), owner).changes);
+  cancelRequests(owner: string): readonly string[] {
+    return this.#cancelRequests.all(owner).map((row) => String(row["id"]));
   }
 
-  /** {@link recover} for every owner that is not listed as living. */
-  recoverOrphans(): number {
-    return Number(this.#recoverOrphans.run(this.#clock.now()).changes);
+  sweepEnded(olderThanMs: number, limit: number): number {
+    const rows = this.#sweep.all(this.#clock.now() - olderThanMs, limit);
+    for (const { queue, lane } of rows) {
+      if (lane !== null) this.#lanes.sweep(String(queue), String(lane));
+    }
+    return rows.length;
+  }
+
+  #countWaiting(row: Readonly<Record<string, unknown>>, waiting: number): void {
+    const change = { running: 0, waiting, nextAt: 0 };
+    this.#lanes.change(String(row["queue"]), String(row["lane"]), change);
   }
 
   #insertValues(job: NewJob): (string | number | null)[] {
@@ -185,13 +153,43 @@ export class JobTable {
       job.type,
       job.tenant,
       job.payload,
-      stateNumber(job.delayMs > 0 ? "scheduled" : "ready"),
+      stateNumber(firstState(job)),
       job.priority,
       nowMs + job.delayMs,
       job.maxAttempts,
       job.dedupeKey,
       job.requestId,
       nowMs,
+      job.lane?.key ?? null,
+      job.lane?.ordered === true ? 1 : 0,
+      job.deadlineMs === null ? null : nowMs + job.deadlineMs,
     ];
   }
+}
+
+/** New jobs of one lane. */
+interface LaneEntry {
+  readonly queue: string;
+  lane: JobLane;
+  waiting: number;
+}
+
+function countIn(
+  entries: Map<string, LaneEntry>,
+  queue: string,
+  lane: JobLane,
+  waiting: number,
+): void {
+  const name = `${queue}\n${lane.key}`;
+  const entry = entries.get(name);
+  if (entry === undefined) entries.set(name, { queue, lane, waiting });
+  else {
+    entry.lane = lane;
+    entry.waiting += waiting;
+  }
+}
+
+function firstState(job: NewJob): JobState {
+  if (job.delayMs > 0) return "scheduled";
+  return job.lane === null ? "ready" : "waiting";
 }

@@ -6,6 +6,7 @@ import type {
   EventStore,
   IdempotencyStore,
   JobStore,
+  QueueStore,
   SqlRunner,
   Store,
   StoreOptions,
@@ -15,14 +16,17 @@ import type {
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { ClaimTable } from "./claims.ts";
 import { inMemory, openReader, openWriter, type SqliteConnection } from "./connection.ts";
 import { prepareFolder } from "./data-folder.ts";
 import { EventLog } from "./events.ts";
 import { IdempotencyTable } from "./idempotency.ts";
 import { JobTable } from "./jobs.ts";
+import { LaneTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { lockProcess, type ProcessLock } from "./process-lock.ts";
 import { ReaderPool } from "./readers.ts";
+import { SettlementTable } from "./settlements.ts";
 import { ConsumerTable, type Tables } from "./transaction.ts";
 import { WalSync } from "./wal-sync.ts";
 import { WorkerTable } from "./workers.ts";
@@ -54,10 +58,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   try {
     connection = openWriter(path);
     migrate(connection, [...coreMigrations, ...migrations]);
+    const lanes = new LaneTable(connection, clock);
     const tables: Tables = {
       idempotency: new IdempotencyTable(connection, clock),
       events: new EventLog(connection),
-      jobs: new JobTable(connection, clock),
+      jobs: new JobTable(connection, lanes, clock),
+      settlements: new SettlementTable(connection, lanes, clock),
       consumers: new ConsumerTable(connection),
     };
     const sync = new WalSync(path);
@@ -66,11 +72,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const limit = { clock, log, transactionLimitMs };
     const writer = new GroupWriter({ connection, tables, sync, checkpointer, ...limit });
     const readers = persistent ? new ReaderPool(path, limit) : undefined;
-    const workers = new WorkerTable(connection, tables.jobs, clock);
+    const workers = new WorkerTable(connection, tables.settlements, clock);
+    const claims = new ClaimTable(connection, lanes, clock);
     return new SqliteStore({
       path,
       connection,
       tables,
+      lanes,
+      claims,
       workers,
       writer,
       readers,
@@ -89,6 +98,8 @@ interface SqliteParts {
   readonly path: string;
   readonly connection: SqliteConnection;
   readonly tables: Tables;
+  readonly lanes: LaneTable;
+  readonly claims: ClaimTable;
   readonly workers: WorkerTable;
   readonly writer: GroupWriter;
   /** Undefined in memory, where no second connection can see the data. */
@@ -102,6 +113,7 @@ class SqliteStore implements Store {
   readonly dialect = "sqlite";
   readonly capabilities = { singleProcess: true, serialWrites: true, tenantTablesUpsert: false };
   readonly jobs: JobStore;
+  readonly queues: QueueStore;
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
@@ -111,6 +123,7 @@ class SqliteStore implements Store {
   constructor(parts: SqliteParts) {
     this.#parts = parts;
     this.jobs = this.#jobStore();
+    this.queues = this.#queueStore();
     this.workers = this.#workerStore();
     this.events = this.#eventStore();
     this.idempotency = this.#idempotencyStore();
@@ -187,18 +200,29 @@ class SqliteStore implements Store {
   }
 
   #jobStore(): JobStore {
-    const { jobs } = this.#parts.tables;
+    const { claims } = this.#parts;
+    const { jobs, settlements } = this.#parts.tables;
     return {
-      claim: (queue, owner, limit) =>
-        this.#unit("claim jobs", () => jobs.claim(queue, owner, limit)),
-      settle: (settlements) =>
-        this.#unit("settle jobs", () => settlements.map((settlement) => jobs.settle(settlement))),
+      claim: (queue, owner, limit, keyedLimit = limit) =>
+        this.#unit("claim jobs", () => claims.claim(queue, owner, limit, keyedLimit)),
+      settle: (ends) => this.#unit("settle jobs", () => ends.map((end) => settlements.settle(end))),
+      cancel: (id) => this.#unit("cancel job", () => jobs.cancel(id)),
+      cancelRequests: (owner) => this.#unit("cancel requests", () => jobs.cancelRequests(owner)),
       nextDueInMs: () => this.#unit("next due job", () => jobs.nextDueInMs()),
       find: (id) => this.#unit("find job", () => jobs.find(id)),
       list: (filter) => this.#unit("list jobs", () => jobs.list(filter)),
       retryDead: (id) => this.#unit("retry dead job", () => jobs.retryDead(id)),
-      sweepCompleted: (olderThanMs, limit) =>
-        this.#unit("sweep jobs", () => jobs.sweepCompleted(olderThanMs, limit)),
+      sweepEnded: (olderThanMs, limit) =>
+        this.#unit("sweep jobs", () => jobs.sweepEnded(olderThanMs, limit)),
+    };
+  }
+
+  #queueStore(): QueueStore {
+    const { lanes } = this.#parts;
+    return {
+      pause: (queue, key) => this.#unit("pause queue", () => lanes.pause(queue, key)),
+      resume: (queue, key) => this.#unit("resume queue", () => lanes.resume(queue, key)),
+      paused: (limit) => this.#unit("list pauses", () => lanes.paused(limit)),
     };
   }
 

@@ -21,12 +21,14 @@ import type { EventLog } from "./events.ts";
 import { readFailure, sqliteFailure } from "./failures.ts";
 import type { IdempotencyTable } from "./idempotency.ts";
 import type { JobTable } from "./jobs.ts";
+import type { SettlementTable } from "./settlements.ts";
 
 /** The tables that a transaction writes through. */
 export interface Tables {
   readonly idempotency: IdempotencyTable;
   readonly events: EventLog;
   readonly jobs: JobTable;
+  readonly settlements: SettlementTable;
   readonly consumers: ConsumerTable;
 }
 
@@ -116,7 +118,7 @@ export class SqliteTransaction implements StoreTransaction {
   }
 
   async completeJob(lease: JobLease): Promise<boolean> {
-    return this.#run(() => this.#tables.jobs.complete(lease));
+    return this.#run(() => this.#tables.settlements.complete(lease));
   }
 
   async lockConsumer(name: string): Promise<ConsumerState> {
@@ -134,7 +136,7 @@ export class SqliteTransaction implements StoreTransaction {
   /** Writes what was put into the commit; answers the log position to report. */
   flush(): number {
     return this.#run(() => {
-      for (const job of this.#jobs) this.#tables.jobs.insert(job);
+      if (this.#jobs.length > 0) this.#tables.jobs.insert(this.#jobs);
       for (const event of this.#events) this.#tables.events.append(event);
       const seq = this.#tables.events.head;
       if (this.#record !== undefined) this.#tables.idempotency.insert(this.#record, seq);

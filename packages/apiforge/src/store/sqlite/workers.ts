@@ -2,21 +2,21 @@ import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
 import type { SqliteConnection } from "./connection.ts";
-import type { JobTable } from "./jobs.ts";
+import type { SettlementTable } from "./settlements.ts";
 
 /** Which processes live. On SQLite there is one: whoever else is listed is dead. */
 export class WorkerTable {
   readonly #clock: Clock;
-  readonly #jobs: JobTable;
+  readonly #settlements: SettlementTable;
   readonly #removeOthers: StatementSync;
   readonly #removeExpired: StatementSync;
   readonly #save: StatementSync;
   readonly #beat: StatementSync;
   readonly #remove: StatementSync;
 
-  constructor(connection: SqliteConnection, jobs: JobTable, clock: Clock) {
+  constructor(connection: SqliteConnection, settlements: SettlementTable, clock: Clock) {
     this.#clock = clock;
-    this.#jobs = jobs;
+    this.#settlements = settlements;
     this.#removeOthers = connection.prepare("delete from forge_workers where owner <> ?");
     this.#removeExpired = connection.prepare("delete from forge_workers where heartbeat_at < ?");
     this.#save = connection.prepare(
@@ -30,7 +30,7 @@ export class WorkerTable {
   register(owner: string): void {
     this.#removeOthers.run(owner);
     this.#save.run(owner, this.#clock.now());
-    this.#jobs.recoverOrphans();
+    this.#settlements.recoverOrphans();
   }
 
   heartbeat(owner: string): boolean {
@@ -39,12 +39,12 @@ export class WorkerTable {
 
   unregister(owner: string): void {
     this.#remove.run(owner);
-    this.#jobs.recover(owner);
+    this.#settlements.recover(owner);
   }
 
   /** Also takes what an owner claimed after it was declared dead, should it have died then. */
   recoverExpired(expiryMs: number): number {
     this.#removeExpired.run(this.#clock.now() - expiryMs);
-    return this.#jobs.recoverOrphans();
+    return this.#settlements.recoverOrphans();
   }
 }
