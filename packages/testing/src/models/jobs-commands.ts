@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { ApiForgeError } from "apiforge/internal/kernel";
-import type { JobSettlement, NewJob } from "apiforge/internal/store";
+import type { JobLane, JobSettlement, NewJob } from "apiforge/internal/store";
 import type { OpenStore } from "../contracts/index.ts";
+import { miscounted } from "./lane-counters.ts";
 import type { JobsModel, ModelLease } from "./jobs-model.ts";
 
 /** The store under test, and where its job ids come from. */
@@ -30,7 +31,8 @@ function command(step: Step): Command {
     toString: () => step.name,
     async run(model, system) {
       await step.run(model, system);
-      const difference = model.difference(await system.open.store.jobs.list({ limit: 10_000 }));
+      const records = await system.open.store.jobs.list({ limit: 10_000 });
+      const difference = model.difference(records) ?? (await miscounted(system.open.store));
       if (difference !== undefined) throw new Error(`After ${step.name}: ${difference}`);
     },
   };
@@ -45,8 +47,22 @@ const queues = fc.constantFrom("mail", "slow");
 const types = fc.constantFrom("send", "sync");
 const owners = fc.constantFrom("w1", "w2", "w3");
 const delays = fc.constantFrom(0, 0, 1, 1_000, 60_000);
+/** Microseconds of the starts of `limit` in `perMs`. */
+const spacing = (limit: number, perMs: number): number => Math.ceil((perMs * 1_000) / limit);
+const lanes = fc.constantFrom<JobLane>(
+  { key: "one", concurrency: 1, spacingUs: 0, ordered: false },
+  { key: "two", concurrency: 2, spacingUs: 0, ordered: false },
+  { key: "free", concurrency: null, spacingUs: 0, ordered: false },
+  { key: "quick", concurrency: null, spacingUs: spacing(3, 100), ordered: false },
+  { key: "slow", concurrency: 2, spacingUs: spacing(1, 1_000), ordered: false },
+  { key: "order", concurrency: null, spacingUs: 0, ordered: true },
+);
+const keys = fc.option(lanes.map(({ key }) => key));
+const deadlines = fc.constantFrom(null, null, null, 500, 20_000);
 const jobShapes = fc.record({
   queue: queues,
+  lane: fc.option(lanes),
+  deadlineMs: deadlines,
   type: types,
   priority: fc.integer({ min: -1, max: 1 }),
   delayMs: delays,
@@ -55,8 +71,10 @@ const jobShapes = fc.record({
 type JobShape = typeof jobShapes extends fc.Arbitrary<infer Shape> ? Shape : never;
 
 function newJob(shape: JobShape, id: string, dedupeKey: string | null): NewJob {
-  const rest = { tenant: "ten_1", payload: "{}", requestId: "req_1", lane: null, deadlineMs: null };
-  return { ...shape, ...rest, id, dedupeKey };
+  const rest = { tenant: "ten_1", payload: "{}", requestId: "req_1" };
+  // What is ordered has neither a priority nor a delay.
+  const order = shape.lane?.ordered === true ? { priority: 0, delayMs: 0 } : {};
+  return { ...shape, ...order, ...rest, id, dedupeKey };
 }
 
 const enqueue = fc.record({ shape: jobShapes, undone: fc.boolean() }).map(({ shape, undone }) =>
@@ -89,22 +107,20 @@ const enqueueUnique = fc
   );
 
 const claim = fc
-  .record({ queue: queues, owner: owners, limit: fc.integer({ min: 1, max: 4 }) })
-  .map(({ queue, owner, limit }) =>
+  .record({
+    queue: queues,
+    owner: owners,
+    limit: fc.integer({ min: 1, max: 6 }),
+    keyedLimit: fc.integer({ min: 0, max: 6 }),
+  })
+  .map((wish) =>
     command({
-      name: `claim(${queue}, ${owner}, ${limit})`,
+      name: `claim(${JSON.stringify(wish)})`,
       async run(model, { open }) {
-        const claimed = await open.store.jobs.claim(queue, owner, limit);
-        const expected = model.claim(queue, owner, limit);
-        same(
-          "claim",
-          claimed.map(({ id, attempt, maxAttempts }) => ({ id, attempt, maxAttempts })),
-          expected.map(({ id, attempt, maxAttempts }) => ({ id, attempt, maxAttempts })),
-        );
-        expected.forEach((job, index) => {
-          const lease = claimed[index];
-          if (lease !== undefined) model.lease(job, lease);
-        });
+        const { queue, owner, limit, keyedLimit } = wish;
+        const claimed = await open.store.jobs.claim(queue, owner, limit, keyedLimit);
+        const wrong = model.claim(wish, claimed);
+        if (wrong !== undefined) throw new Error(`${wrong}; claimed ${JSON.stringify(claimed)}`);
       },
     }),
   );
@@ -123,6 +139,8 @@ const outcomes = fc.oneof(
   fc.constant({ outcome: "completed" } as const),
   delays.map((delayMs) => ({ outcome: "retry", delayMs, error: "Error: again" }) as const),
   fc.constant({ outcome: "dead", error: "Error: never" } as const),
+  delays.map((delayMs) => ({ outcome: "snoozed", delayMs }) as const),
+  fc.constant({ outcome: "cancelled" } as const),
   fc.constant({ outcome: "released" } as const),
 );
 
@@ -172,7 +190,49 @@ const complete = fc.record({ pick: leasePicks, undone: fc.boolean() }).map(({ pi
   }),
 );
 
-const advance = fc.constantFrom(1, 999, 1_000, 9_000, 60_000).map((ms) =>
+const cancel = fc.nat().map((index) =>
+  command({
+    name: `cancel(${index})`,
+    check: ({ jobs }) => jobs.length > 0,
+    async run(model, { open }) {
+      const live = model.jobs.filter(({ finishedAt }) => finishedAt === null);
+      const jobs = live.length > 0 ? live : model.jobs;
+      const id = jobs[index % jobs.length]?.id ?? "";
+      same("cancel", await open.store.jobs.cancel(id), model.cancel(id));
+    },
+  }),
+);
+
+const cancelRequests = owners.map((owner) =>
+  command({
+    name: `cancelRequests(${owner})`,
+    async run(model, { open }) {
+      const asked = (await open.store.jobs.cancelRequests(owner)).toSorted();
+      same("cancelRequests", asked, model.cancelRequests(owner));
+    },
+  }),
+);
+
+const pause = fc.record({ queue: queues, key: keys }).map(({ queue, key }) =>
+  command({
+    name: `pause(${queue}, ${key})`,
+    async run(model, { open }) {
+      await open.store.queues.pause(queue, key);
+      model.lanes.pause(queue, key);
+    },
+  }),
+);
+
+const resume = fc.record({ queue: queues, key: keys }).map(({ queue, key }) =>
+  command({
+    name: `resume(${queue}, ${key})`,
+    async run(model, { open }) {
+      same("resume", await open.store.queues.resume(queue, key), model.lanes.resume(queue, key));
+    },
+  }),
+);
+
+const advance = fc.constantFrom(1, 34, 999, 1_000, 9_000, 60_000).map((ms) =>
   command({
     name: `advance(${ms})`,
     async run(model, { open }) {
@@ -276,6 +336,11 @@ export const jobsCommands: readonly fc.Arbitrary<Command>[] = [
   settle,
   settle,
   complete,
+  cancel,
+  cancelRequests,
+  pause,
+  resume,
+  resume,
   advance,
   heartbeat,
   register,

@@ -6,6 +6,8 @@ import type {
   JobState,
   NewJob,
 } from "apiforge/internal/store";
+import { ClaimCheck, type ClaimWish } from "./claim-check.ts";
+import { LanesModel } from "./lanes-model.ts";
 
 /** A job as the model knows it. */
 export interface ModelJob {
@@ -15,7 +17,11 @@ export interface ModelJob {
   readonly priority: number;
   readonly maxAttempts: number;
   readonly dedupeKey: string | null;
+  readonly key: string | null;
+  readonly ordered: boolean;
   readonly createdAt: number;
+  deadlineAt: number | null;
+  cancelAsked: boolean;
   state: JobState;
   runAt: number;
   attempt: number;
@@ -42,6 +48,9 @@ const maxDeaths = 5;
 /** What is kept of a job whose process died; only that it says so is compared. */
 const died = "The process died";
 
+/** What is kept of a job whose deadline came first; only that it says so is compared. */
+const expired = "deadline_exceeded";
+
 /**
  * The states of jobs as one reads them in the contract: nothing concurrent, nothing stored, no
  * indexes. Jobs are in the order of their insertion.
@@ -52,6 +61,7 @@ export class JobsModel {
   /** Every lease that was ever given, the stale ones included. */
   readonly leases: ModelLease[] = [];
   readonly workers = new Map<string, number>();
+  readonly lanes = new LanesModel();
   readonly #singleProcess: boolean;
 
   constructor(now: number, singleProcess: boolean) {
@@ -60,6 +70,7 @@ export class JobsModel {
   }
 
   enqueue(job: NewJob): void {
+    if (job.lane !== null) this.lanes.enter(job.queue, job.lane);
     this.jobs.push({
       id: job.id,
       queue: job.queue,
@@ -67,8 +78,12 @@ export class JobsModel {
       priority: job.priority,
       maxAttempts: job.maxAttempts,
       dedupeKey: job.dedupeKey,
+      key: job.lane?.key ?? null,
+      ordered: job.lane?.ordered ?? false,
       createdAt: this.now,
-      state: job.delayMs > 0 ? "scheduled" : "ready",
+      deadlineAt: job.deadlineMs === null ? null : this.now + job.deadlineMs,
+      cancelAsked: false,
+      state: job.delayMs > 0 ? "scheduled" : dueState(job.lane?.key ?? null),
       runAt: this.now + job.delayMs,
       attempt: 0,
       finishedAt: null,
@@ -86,28 +101,21 @@ export class JobsModel {
     return { id: job.id, inserted: true };
   }
 
-  /** The jobs that a claim gives, in order; {@link lease} takes down what it was given for them. */
-  claim(queue: string, owner: string, limit: number): readonly ModelJob[] {
-    for (const job of this.jobs) {
-      if (job.state === "scheduled" && job.runAt <= this.now) job.state = "ready";
-    }
-    const taken = this.jobs
-      .filter((job) => job.queue === queue && job.state === "ready")
-      // Sorting is stable, so that insertion decides between equals.
-      .toSorted((a, b) => a.priority - b.priority)
-      .slice(0, limit);
-    for (const job of taken) {
-      Object.assign(job, {
-        state: "running",
-        attempt: job.attempt + 1,
-        claims: job.claims + 1,
-        owner,
-      });
-    }
-    return taken;
+  /**
+   * Leases to `owner` what a store has handed out; answers what was wrong with that. Order between
+   * lanes is the store's; that no more is left than has to be is not.
+   */
+  claim(wish: ClaimWish, handedOut: readonly ClaimedJob[]): string | undefined {
+    this.#promote();
+    this.lanes.wake(this.now);
+    this.#expire();
+    return new ClaimCheck(this, wish).run(handedOut);
   }
 
-  lease(job: ModelJob, { n, fence }: ClaimedJob): void {
+  /** Takes down that `job` was leased. */
+  lease(job: ModelJob, owner: string, { n, fence }: ClaimedJob): void {
+    Object.assign(job, { state: "running", attempt: job.attempt + 1, owner });
+    job.claims += 1;
     this.leases.push({ job, claim: job.claims, n, fence });
   }
 
@@ -121,29 +129,39 @@ export class JobsModel {
     job.owner = undefined;
     switch (end.outcome) {
       case "completed":
-        Object.assign(job, { state: "completed", finishedAt: this.now });
-        break;
-      case "retry":
-        job.state = end.delayMs > 0 ? "scheduled" : "ready";
-        job.runAt = this.now + end.delayMs;
-        job.lastError = end.error;
+      case "cancelled":
+        Object.assign(job, { state: end.outcome, finishedAt: this.now });
         break;
       case "dead":
         Object.assign(job, { state: "dead", finishedAt: this.now, lastError: end.error });
         break;
-      case "cancelled":
-        Object.assign(job, { state: "cancelled", finishedAt: this.now });
+      case "retry":
+        job.lastError = end.error;
+        this.#wait(job, end.delayMs);
         break;
       case "snoozed":
-        job.state = end.delayMs > 0 ? "scheduled" : "ready";
-        job.runAt = this.now + end.delayMs;
         job.attempt -= 1;
+        this.#wait(job, end.delayMs);
         break;
       case "released":
-        Object.assign(job, { state: "ready", attempt: job.attempt - 1 });
+        job.attempt -= 1;
+        this.#wait(job);
         break;
     }
     return true;
+  }
+
+  cancel(id: string): JobState | undefined {
+    const job = this.jobs.find((one) => one.id === id);
+    if (job === undefined) return undefined;
+    if (job.state === "running") job.cancelAsked = true;
+    else if (isLive(job)) Object.assign(job, { state: "cancelled", finishedAt: this.now });
+    return job.state;
+  }
+
+  cancelRequests(owner: string): readonly string[] {
+    const asked = this.jobs.filter((job) => job.owner === owner && job.cancelAsked);
+    return asked.map(({ id }) => id).toSorted();
   }
 
   register(owner: string): void {
@@ -175,20 +193,23 @@ export class JobsModel {
     const job = this.jobs.find((one) => one.id === id);
     if (job?.state !== "dead") return false;
     if (this.#holder(job.type, job.dedupeKey) !== undefined) return "duplicate";
-    Object.assign(job, { state: "ready", attempt: 0, deaths: 0, finishedAt: null });
+    Object.assign(job, { state: dueState(job.key), attempt: 0, deaths: 0, finishedAt: null });
+    Object.assign(job, { deadlineAt: null, cancelAsked: false });
     return true;
   }
 
   sweepEnded(olderThanMs: number): number {
     const before = this.jobs.length;
     this.jobs = this.jobs.filter(({ state, finishedAt }) => {
-      return state !== "completed" || Number(finishedAt) >= this.now - olderThanMs;
+      const isSwept = state === "completed" || state === "cancelled";
+      return !isSwept || Number(finishedAt) >= this.now - olderThanMs;
     });
     return before - this.jobs.length;
   }
 
   nextDueInMs(): number | undefined {
-    const due = this.jobs.filter(({ state }) => state === "scheduled").map(({ runAt }) => runAt);
+    const scheduled = this.jobs.filter(({ state }) => state === "scheduled");
+    const due = [...scheduled.map(({ runAt }) => runAt), ...this.lanes.wakeTimes()];
     return due.length === 0 ? undefined : Math.max(0, Math.min(...due) - this.now);
   }
 
@@ -198,6 +219,32 @@ export class JobsModel {
     const actual = records.toReversed().map(facts);
     if (isDeepStrictEqual(actual, expected)) return undefined;
     return `The store has ${JSON.stringify(actual, null, 1)}\nand should have ${JSON.stringify(expected, null, 1)}`;
+  }
+
+  #promote(): void {
+    for (const job of this.jobs) {
+      if (job.state === "scheduled" && job.runAt <= this.now) job.state = dueState(job.key);
+    }
+  }
+
+  #expire(): void {
+    for (const job of this.jobs) {
+      if (!isLive(job) || job.state === "running") continue;
+      if (job.deadlineAt === null || job.deadlineAt > this.now) continue;
+      Object.assign(job, { state: "dead", finishedAt: this.now, lastError: expired });
+    }
+  }
+
+  /** Makes a job that ran wait again, unless it is asked to be cancelled. */
+  #wait(job: ModelJob, delayMs?: number): void {
+    if (delayMs !== undefined) job.runAt = this.now + delayMs;
+    if (job.cancelAsked) {
+      Object.assign(job, { state: "cancelled", finishedAt: this.now });
+      return;
+    }
+    const isDelayed = delayMs !== undefined && delayMs > 0;
+    job.state = isDelayed && !job.ordered ? "scheduled" : dueState(job.key);
+    if (isDelayed && job.ordered) this.lanes.rest(job.queue, job.key, job.runAt, this.now);
   }
 
   #holder(type: string, dedupeKey: string | null): ModelJob | undefined {
@@ -216,23 +263,31 @@ export class JobsModel {
     for (const job of lost) {
       job.deaths += 1;
       job.attempt -= 1;
-      const isLast = job.deaths >= maxDeaths;
-      job.state = isLast ? "dead" : "ready";
-      job.finishedAt = isLast ? this.now : null;
       job.lastError = died;
       job.owner = undefined;
+      if (job.deaths < maxDeaths || job.cancelAsked) this.#wait(job);
+      else Object.assign(job, { state: "dead", finishedAt: this.now });
     }
     return lost.length;
   }
 }
 
+function dueState(key: string | null): JobState {
+  return key === null ? "ready" : "waiting";
+}
+
+function isLive({ finishedAt }: ModelJob): boolean {
+  return finishedAt === null;
+}
+
 /** What of a job is compared. */
 function facts(job: ModelJob | JobRecord) {
   const { id, queue, type, state, priority, attempt, maxAttempts, runAt, createdAt } = job;
-  const lastError = job.lastError?.startsWith(died) === true ? died : job.lastError;
-  const { finishedAt, dedupeKey } = job;
+  const known = [died, expired].find((text) => job.lastError?.startsWith(text));
+  const lastError = known ?? job.lastError;
+  const { finishedAt, dedupeKey, key, deadlineAt } = job;
   return {
     ...{ id, queue, type, state, priority, attempt, maxAttempts, runAt, createdAt },
-    ...{ finishedAt, dedupeKey, lastError },
+    ...{ finishedAt, dedupeKey, key, deadlineAt, lastError },
   };
 }

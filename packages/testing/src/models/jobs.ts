@@ -18,6 +18,8 @@ export async function checkJobsModel(fixture: StoreFixture, runs: number): Promi
       await open.store.transact("empty", async (tx) => {
         await tx.queryText("delete from forge_jobs", []);
         await tx.queryText("delete from forge_workers", []);
+        await tx.queryText("delete from forge_lanes", []);
+        await tx.queryText("delete from forge_paused_queues", []);
       });
       return {
         model: new JobsModel(open.clock.now(), open.store.capabilities.singleProcess),

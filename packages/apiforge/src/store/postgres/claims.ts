@@ -120,8 +120,9 @@ const releaseText = countingLanes(
   "select 1 from changed limit 0",
 );
 const othersText = `select
-   exists (select from forge_lanes where queue = $1 and ${openLane}) as lanes,
-   exists (select from forge_jobs where queue = $1 and state = 1 and deaths > 0) as suspects`;
+   exists (select from forge_lanes where queue = $2 and ${openLane}) as lanes,
+   exists (select from forge_jobs where queue = $2 and state = 1 and deaths > 0)
+     and not ${holdsSuspect} as suspects`;
 
 /** Makes up to 1,000 due jobs of any queue wait for their turn. */
 export const promoteDue = command(promoteText);
@@ -158,6 +159,8 @@ interface Wish {
   readonly owner: string;
   readonly limit: number;
   readonly keyedLimit: number;
+  /** What is to be done before the first claim, and taken out by it. */
+  readonly upkeep: Command[];
 }
 
 /**
@@ -184,7 +187,8 @@ export class ClaimTable {
     limit: number,
     keyedLimit: number,
   ): Promise<readonly ClaimedJob[]> {
-    const wish = { queue, owner, limit, keyedLimit };
+    const upkeep = [...this.#releaseLost(owner), promoteDue, expireLate, wakeLanes];
+    const wish = { queue, owner, limit, keyedLimit, upkeep };
     const ready = (): Promise<readonly ClaimedJob[]> => this.#claimReady(wish, claimed.length);
     const others = (): Promise<readonly ClaimedJob[]> => this.#claimOthers(wish, claimed);
     const isOthersTurn = this.#othersFirst.delete(queue);
@@ -203,16 +207,15 @@ export class ClaimTable {
     return claimed;
   }
 
-  async #claimReady({ queue, owner, limit }: Wish, taken: number): Promise<readonly ClaimedJob[]> {
+  async #claimReady(
+    { queue, owner, limit, upkeep }: Wish,
+    taken: number,
+  ): Promise<readonly ClaimedJob[]> {
     if (taken >= limit) return [];
-    const lost = this.#releaseLost(owner);
     const results = await this.#send(owner, (fence) => [
-      ...lost,
-      promoteDue,
-      expireLate,
-      wakeLanes,
+      ...upkeep.splice(0),
       claimReady(queue, owner, limit - taken, fence),
-      command(othersText, queue),
+      command(othersText, owner, queue),
     ]);
     const [seen] = results.at(-1)?.rows ?? [];
     const others = { lanes: seen?.["lanes"] === true, suspects: seen?.["suspects"] === true };
@@ -222,7 +225,7 @@ export class ClaimTable {
   }
 
   async #claimOthers(
-    { queue, owner, limit, keyedLimit }: Wish,
+    { queue, owner, limit, keyedLimit, upkeep }: Wish,
     claimed: readonly ClaimedJob[],
   ): Promise<readonly ClaimedJob[]> {
     const others = this.#others.get(queue);
@@ -231,9 +234,11 @@ export class ClaimTable {
     const keyed = keyedLimit - claimed.filter(({ key }) => key !== null).length;
     const lanes = Math.min(keyed, others.suspects ? room - 1 : room);
     const results = await this.#send(owner, (fence) => [
+      ...upkeep.splice(0),
       ...(others.suspects ? [command(suspectText, owner, queue, fence)] : []),
       ...(others.lanes && lanes > 0 ? [claimLanes(queue, owner, lanes, fence)] : []),
     ]);
+    // Statements of the upkeep answer no rows.
     return results.flatMap(({ rows }) => rows.map(toClaimedJob));
   }
 
