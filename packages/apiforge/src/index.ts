@@ -24,7 +24,11 @@ export {
   type EventDefinition,
   type JobContext,
   type JobDefinition,
+  type JobManagement,
   type JobOptions,
+  type LaneOptions,
+  type QueueManagement,
+  type QueueSettings,
   type Reader,
   type Transaction,
 } from "./durable/index.ts";
@@ -48,6 +52,7 @@ export {
   fixedDelays,
   nonRetriable,
   retryAfter,
+  snooze,
   type BackoffPolicy,
 } from "./resilience/index.ts";
-export type { LogEvent, Migration } from "./store/index.ts";
+export type { JobRecord, JobState, LogEvent, Migration, Pause } from "./store/index.ts";

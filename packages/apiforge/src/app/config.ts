@@ -28,6 +28,8 @@ export interface Config {
   readonly secret: string | undefined;
   /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs and no consumers here. */
   readonly jobConcurrency: number;
+  /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
+  readonly jobTotalConcurrency: number | undefined;
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
 }
@@ -50,6 +52,11 @@ const settings = {
   jwtAudience: { name: "APIFORGE_JWT_AUDIENCE", parse: text, default: "apiforge" },
   secret: { name: "APIFORGE_SECRET", parse: secretText, default: undefined },
   jobConcurrency: { name: "APIFORGE_JOB_CONCURRENCY", parse: integer(0, 10_000), default: 20 },
+  jobTotalConcurrency: {
+    name: "APIFORGE_JOB_TOTAL_CONCURRENCY",
+    parse: integer(1, 100_000),
+    default: undefined,
+  },
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: logLevel, default: "info" },
 } as const satisfies {
   readonly [K in keyof Config]: {

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { join } from "node:path";
 import { pino } from "pino";
 
-import { createDurable, type Durable } from "../durable/index.ts";
+import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
 import {
   createDevIssuer,
   createEdge,
@@ -24,6 +24,8 @@ const drainMs = 10_000;
 /** Options of {@link createForge}; what is absent is read from the environment. */
 export interface ForgeOptions {
   readonly config?: Partial<Config>;
+  /** What differs for single queues: reserved slots out of `config.jobTotalConcurrency`, a concurrency of their own. */
+  readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
 }
@@ -63,7 +65,7 @@ export async function createForge(
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
-    return await assemble(config, system, store, log);
+    return await assemble(config, system, store, log, options.queues ?? {});
   } catch (error) {
     await store.close();
     throw keysFailure(error);
@@ -75,6 +77,7 @@ async function assemble(
   system: Required<System>,
   store: Store,
   log: Log,
+  queues: Readonly<Record<string, QueueSettings>>,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
@@ -83,6 +86,10 @@ async function assemble(
     jobs: system.jobs,
     consumers: system.consumers,
     concurrency: config.jobConcurrency,
+    queues,
+    ...(config.jobTotalConcurrency === undefined
+      ? {}
+      : { totalConcurrency: config.jobTotalConcurrency }),
   });
   const edge = await buildEdge(config, system, store, durable, log);
   if (runsJobs) await durable.start();

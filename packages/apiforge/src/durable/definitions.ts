@@ -7,7 +7,7 @@ import {
   type Schema,
   type SchemaOutput,
 } from "../schema/index.ts";
-import type { LogEvent } from "../store/index.ts";
+import type { JobLane, LogEvent } from "../store/index.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** A type of event with the schema that every event of it satisfies. */
@@ -34,7 +34,7 @@ export interface JobContext<Input> {
   readonly requestId: string;
   /** Equal on every attempt of this job: pass it to providers that take an idempotency key. */
   readonly idempotencyKey: string;
-  /** Aborted when the attempt runs out of time or the process stops. */
+  /** Aborted when the attempt runs out of time, its deadline comes, the job is cancelled or the process stops. */
   readonly signal: AbortSignal;
   /**
    * Ends the job with effects: rows, events and follow-up jobs commit together with the
@@ -59,6 +59,20 @@ export interface JobOptions<S extends Schema> {
   readonly priority?: number;
   /** Longest time of one attempt. Default 60 s. */
   readonly timeout?: Duration;
+  /** The key of a job with this input, 1-255 characters: jobs of one queue with one key share a lane. Default none. */
+  readonly key?: (input: SchemaOutput<S>) => string;
+  /** What holds for the jobs of each key. Where types of one queue share a key, the job enqueued last decides. */
+  readonly lane?: LaneOptions;
+}
+
+/** Limits of one key, kept strictly on all nodes together, over crashes and takeovers. */
+export interface LaneOptions {
+  /** Jobs of the key that run at once. Default no limit. */
+  readonly concurrency?: number;
+  /** At most `limit` starts in any span of length `per`, evenly spaced. A process begins a job up to 100 ms after its start, or gives it back. */
+  readonly rate?: { readonly limit: number; readonly per: Duration };
+  /** One at a time by insertion; a job that is tried again holds up its key, and no other. Without priorities and delays. */
+  readonly ordered?: true;
 }
 
 /** A type of job. */
@@ -71,6 +85,9 @@ export interface JobDefinition<S extends Schema = Schema> {
   readonly backoff: BackoffPolicy;
   readonly priority: number;
   readonly timeoutMs: number;
+  readonly lane: Omit<JobLane, "key">;
+  /** The key of a job with this input; undefined for none. */
+  keyOf(input: SchemaOutput<S>): string | undefined;
   /** A method, so that definitions with different inputs fit in one list. */
   run(context: JobContext<SchemaOutput<S>>): Promise<void>;
 }
@@ -95,8 +112,35 @@ export function defineJob<S extends Schema>(
     backoff: options.backoff ?? exponential("2s"),
     priority: options.priority ?? 0,
     timeoutMs: durationMs(options.timeout ?? "60s"),
+    lane: toLane(name, options),
+    keyOf: (input) => options.key?.(input),
     run: options.run,
   };
+}
+
+function toLane<S extends Schema>(
+  name: string,
+  { lane = {}, priority }: JobOptions<S>,
+): Omit<JobLane, "key"> {
+  const { concurrency = null, rate, ordered = false } = lane;
+  if (concurrency !== null && !isCount(concurrency)) {
+    throw new RangeError(`Job ${name}: a lane's concurrency is a whole number of 1 or more`);
+  }
+  if (rate !== undefined && (!isCount(rate.limit) || durationMs(rate.per) === 0)) {
+    throw new RangeError(`Job ${name}: a rate is a whole number of 1 or more per span of time`);
+  }
+  if (ordered && (priority !== undefined || (concurrency ?? 1) !== 1)) {
+    throw new RangeError(
+      `Job ${name}: an ordered lane runs one job at a time by insertion; leave out priority and concurrency`,
+    );
+  }
+  // Rounded up: a span never holds one start more than it may.
+  const spacingUs = rate === undefined ? 0 : Math.ceil((durationMs(rate.per) * 1_000) / rate.limit);
+  return { concurrency, spacingUs, ordered };
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value < 2 ** 31;
 }
 
 /** Options of one enqueued job. */
@@ -107,6 +151,10 @@ export interface EnqueueOptions {
   readonly priority?: number;
   /** While a job of this type with this key waits or runs, no second one is enqueued. 1-255 characters. */
   readonly dedupeKey?: string;
+  /** In place of the job type's key. 1-255 characters. */
+  readonly key?: string;
+  /** Time from now until which an attempt may begin; then the job is dead with `deadline_exceeded`, and a running attempt is aborted. Default none. */
+  readonly deadline?: Duration;
 }
 
 /** What an event consumer is given. */

@@ -6,13 +6,14 @@ import {
   type Duration,
   type Log,
 } from "../kernel/index.ts";
-import type { Store } from "../store/index.ts";
+import type { JobRecord, JobState, Pause, Store } from "../store/index.ts";
 import type { ConsumerDefinition, JobDefinition } from "./definitions.ts";
 import { ConsumerRunner } from "./events/consumer-runner.ts";
 import type { WriteOutcome, WriteRequest } from "./execute.ts";
 import { Executor } from "./executor.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { LeaseKeeper } from "./jobs/lease-keeper.ts";
+import { Slots, type QueueSlots } from "./jobs/slots.ts";
 import { QueueWorker, type WorkerParts } from "./jobs/worker.ts";
 import {
   createReader,
@@ -34,12 +35,53 @@ export interface DurableOptions {
   readonly random?: () => number;
   /** Attempts per queue that run at once in this process. Default 20. */
   readonly concurrency?: number;
+  /** Attempts of all queues that run at once in this process. Default no limit but the queues' own. */
+  readonly totalConcurrency?: number;
+  /** What differs for single queues, by name. */
+  readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Longest wait before another process's jobs and events are noticed. Default 1 s. */
   readonly poll?: Duration;
   /** How long answers are kept for replay. Default 24 h. */
   readonly idempotencyRetention?: Duration;
   /** How long completed jobs are kept. Default 24 h. */
   readonly completedJobRetention?: Duration;
+}
+
+/** How many slots of a process a queue has. */
+export interface QueueSettings {
+  /** In place of {@link DurableOptions.concurrency}. */
+  readonly concurrency?: number;
+  /** Slots out of the total that only this queue uses, so that it always has headroom. Default 0. */
+  readonly reserved?: number;
+}
+
+/** Looking at jobs and stepping in. */
+export interface JobManagement {
+  /** Undefined when there is no such job, or it was swept. */
+  find(id: string): Promise<JobRecord | undefined>;
+  /** Newest first, 1 or more. */
+  list(filter: { state?: JobState; type?: string; limit: number }): Promise<readonly JobRecord[]>;
+  /**
+   * Ends a job: one that waits at once; of one that runs, the attempt's signal aborts with
+   * `job_cancelled`, within 3 s on another process. A completion that comes first wins. Answers the
+   * state afterwards, `running` while that is under way; undefined when there is no such job.
+   */
+  cancel(id: string): Promise<JobState | undefined>;
+  /**
+   * Runs a dead job again with all its attempts, without its deadline; false when it is not dead.
+   * @throws {job_duplicate} when another live job holds its dedupe key.
+   */
+  retry(id: string): Promise<boolean>;
+}
+
+/** Holding queues back. What is held back outlives the process; running jobs go on. */
+export interface QueueManagement {
+  /** Begins no job of the queue any more, or none of one key; other processes finish what they have leased. */
+  pause(queue: string, key?: string): Promise<void>;
+  /** False when it was not paused. */
+  resume(queue: string, key?: string): Promise<boolean>;
+  /** Up to 1,000 pauses, queues before keys. */
+  paused(): Promise<readonly Pause[]>;
 }
 
 /** The durable core: executes requests and runs what they left behind. */
@@ -50,6 +92,8 @@ export interface Durable {
   read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T>;
   /** One commit outside of any request, for set-up and scripts. */
   transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  readonly jobs: JobManagement;
+  readonly queues: QueueManagement;
   /** Recovers what a crashed process left and begins to run jobs and consumers. */
   start(): Promise<void>;
   /** Finishes running attempts within `deadlineMs`, gives back the rest. Nothing of it runs afterwards. */
@@ -59,12 +103,17 @@ export interface Durable {
 /**
  * Makes the durable core over an open store.
  * @throws {TypeError} when two jobs or two consumers share a name.
+ * @throws {RangeError} when more slots are reserved than there are.
  */
 export function createDurable(options: DurableOptions): Durable {
   return new DurableCore(options);
 }
 
+const listedPauses = 1_000;
+
 class DurableCore implements Durable {
+  readonly jobs: JobManagement;
+  readonly queues: QueueManagement;
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #executor: Executor;
@@ -89,13 +138,19 @@ class DurableCore implements Durable {
       random,
       definitions: byName("job", options.jobs),
       onCommit: this.#wake,
+      slots: slotsOf(options),
+      onSlotFree: () => {
+        // Without a total no queue waits for another's slot.
+        if (options.totalConcurrency === undefined) return;
+        for (const worker of this.#workers) worker.resume();
+      },
     };
     byName("consumer", options.consumers);
     this.#store = store;
     this.#clock = clock;
     this.#executor = new Executor(store, clock, this.#wake);
     this.#workers = queueNames(options.jobs).map((queue) => {
-      const { concurrency = defaultConcurrency } = options;
+      const { concurrency } = queueSlots(queue, options);
       return new QueueWorker(queue, { concurrency, pollMs }, parts);
     });
     this.#consumers = options.consumers.map(
@@ -104,12 +159,16 @@ class DurableCore implements Durable {
     );
     this.#keeper = new LeaseKeeper({
       workers: store.workers,
+      jobs: store.jobs,
       clock,
       log,
       owner,
       onLost: () => this.#abortAttempts(),
       onRecovered: this.#wake,
+      onCancelled: (ids) => this.#cancel(ids),
     });
+    this.jobs = this.#jobManagement();
+    this.queues = this.#queueManagement();
     this.#housekeeper = new Housekeeper(store, clock, log, {
       idempotencyMs: durationMs(options.idempotencyRetention ?? "24h"),
       completedJobMs: durationMs(options.completedJobRetention ?? "24h"),
@@ -153,6 +212,44 @@ class DurableCore implements Durable {
     await this.#keeper.stop();
   }
 
+  #jobManagement(): JobManagement {
+    const { jobs } = this.#store;
+    return {
+      find: (id) => jobs.find(id),
+      list: (filter) => jobs.list(filter),
+      cancel: async (id) => {
+        const state = await jobs.cancel(id);
+        if (state === "running") this.#cancel([id]);
+        return state;
+      },
+      retry: async (id) => {
+        const isRetried = await jobs.retryDead(id);
+        if (isRetried) this.#wake();
+        return isRetried;
+      },
+    };
+  }
+
+  #queueManagement(): QueueManagement {
+    const { queues } = this.#store;
+    return {
+      pause: async (queue, key) => {
+        await queues.pause(queue, key ?? null);
+        for (const worker of this.#workers) worker.giveBack(queue, key ?? null);
+      },
+      resume: async (queue, key) => {
+        const isResumed = await queues.resume(queue, key ?? null);
+        this.#wake();
+        return isResumed;
+      },
+      paused: () => queues.paused(listedPauses),
+    };
+  }
+
+  #cancel(ids: readonly string[]): void {
+    for (const id of ids) for (const worker of this.#workers) worker.cancel(id);
+  }
+
   #abortAttempts(): void {
     for (const worker of this.#workers) worker.abortAll(new Error("The lease is lost"));
   }
@@ -171,4 +268,16 @@ function byName<D extends { readonly name: string }>(
 
 function queueNames(jobs: readonly JobDefinition[]): readonly string[] {
   return [...new Set(jobs.map((job) => job.queue))];
+}
+
+function slotsOf(options: DurableOptions): Slots {
+  const names = [...queueNames(options.jobs), ...Object.keys(options.queues ?? {})];
+  const queues = new Map(names.map((queue) => [queue, queueSlots(queue, options)]));
+  return new Slots(options.totalConcurrency ?? Number.POSITIVE_INFINITY, queues);
+}
+
+function queueSlots(queue: string, options: DurableOptions): QueueSlots {
+  const { concurrency = options.concurrency ?? defaultConcurrency, reserved = 0 } =
+    options.queues?.[queue] ?? {};
+  return { concurrency, reserved };
 }

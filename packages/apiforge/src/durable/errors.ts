@@ -8,6 +8,8 @@ export const durableErrors = {
   job_lease_lost: { type: "api_error", status: 500, retryable: false },
   job_completed_twice: { type: "api_error", status: 500, retryable: false },
   job_timeout: { type: "api_error", status: 500, retryable: true },
+  job_cancelled: { type: "conflict_error", status: 409, retryable: false },
+  deadline_exceeded: { type: "api_error", status: 504, retryable: false },
 } as const;
 
 export const durableError = errorFactory(durableErrors);

@@ -9,6 +9,7 @@ export {
   type JobContext,
   type JobDefinition,
   type JobOptions,
+  type LaneOptions,
 } from "./definitions.ts";
 export { durableError, durableErrors } from "./errors.ts";
 export type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execute.ts";
@@ -20,4 +21,11 @@ export {
   type Reader,
   type Transaction,
 } from "./transaction.ts";
-export { createDurable, type Durable, type DurableOptions } from "./durable.ts";
+export {
+  createDurable,
+  type Durable,
+  type DurableOptions,
+  type JobManagement,
+  type QueueManagement,
+  type QueueSettings,
+} from "./durable.ts";

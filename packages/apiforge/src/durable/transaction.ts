@@ -1,6 +1,6 @@
 import { durationMs, newId } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaResult } from "../schema/index.ts";
-import type { NewJob, SqlRunner, StoreTransaction } from "../store/index.ts";
+import type { JobLane, NewJob, SqlRunner, StoreTransaction } from "../store/index.ts";
 import type { EnqueueOptions, EventDefinition, JobDefinition } from "./definitions.ts";
 import { durableError } from "./errors.ts";
 import { sql, type SqlTag } from "./sql.ts";
@@ -8,7 +8,7 @@ import { sql, type SqlTag } from "./sql.ts";
 /** Largest stored payload of a job or event. Larger content belongs in a row or a file that the payload names. */
 export const maxPayloadBytes = 256 * 1024;
 
-const maxDedupeKeyChars = 255;
+const maxKeyChars = 255;
 
 /** On whose behalf a transaction runs; stamped on its events and jobs. */
 export interface Actor {
@@ -85,9 +85,11 @@ export function createTransaction(
       return id;
     },
     async enqueue(job, input, options = {}) {
-      checked(job.compiled.validate(input), "job_input_invalid", job.name);
+      const value = checked(job.compiled.validate(input), "job_input_invalid", job.name);
       // The input is stored as given: it is validated again, and converted, when the job runs.
-      return insert(store, newJob(job, toPayload(`Job ${job.name}`, input), actor, options));
+      const payload = toPayload(`Job ${job.name}`, input);
+      const lane = toLane(job, options.key ?? job.keyOf(value), options);
+      return insert(store, newJob(job, payload, lane, actor, options));
     },
   };
 }
@@ -100,6 +102,7 @@ function sqlTag(runner: SqlRunner): SqlTag {
 function newJob(
   job: JobDefinition,
   payload: string,
+  lane: JobLane | null,
   actor: Actor,
   options: EnqueueOptions,
 ): NewJob {
@@ -111,9 +114,9 @@ function newJob(
     priority: checkedPriority(options.priority ?? job.priority),
     delayMs: durationMs(options.delay ?? 0),
     maxAttempts: job.attempts,
-    dedupeKey: options.dedupeKey === undefined ? null : checkedDedupeKey(options.dedupeKey),
-    lane: null,
-    deadlineMs: null,
+    dedupeKey: options.dedupeKey === undefined ? null : checkedKey("dedupe key", options.dedupeKey),
+    lane,
+    deadlineMs: options.deadline === undefined ? null : durationMs(options.deadline),
     tenant: actor.tenant,
     requestId: actor.requestId,
   };
@@ -125,10 +128,24 @@ function checkedPriority(priority: number): number {
   throw new RangeError(`${priority} is not a priority; write a whole number below 2^31`);
 }
 
-function checkedDedupeKey(key: string): string {
-  if (key.length >= 1 && key.length <= maxDedupeKeyChars) return key;
+function toLane<S extends Schema>(
+  { name, lane }: JobDefinition<S>,
+  key: string | undefined,
+  { priority, delay }: EnqueueOptions,
+): JobLane | null {
+  if (key === undefined) return null;
+  if (lane.ordered && (priority !== undefined || delay !== undefined)) {
+    throw new RangeError(
+      `Jobs ${name} of one key run in the order of insertion; leave out priority and delay`,
+    );
+  }
+  return { ...lane, key: checkedKey("key", key) };
+}
+
+function checkedKey(what: string, key: string): string {
+  if (key.length >= 1 && key.length <= maxKeyChars) return key;
   throw new RangeError(
-    `A dedupe key has 1 to ${maxDedupeKeyChars} characters, not ${key.length}; hash longer ones`,
+    `A ${what} has 1 to ${maxKeyChars} characters, not ${key.length}; hash longer ones`,
   );
 }
 

@@ -22,6 +22,8 @@ export const resilienceErrors = {
   job_not_retriable: { type: "api_error", status: 500, retryable: false },
   /** A job's handler says when to try again. */
   job_retry_later: { type: "api_error", status: 503, retryable: true },
+  /** A job's handler has nothing to do yet. */
+  job_snoozed: { type: "api_error", status: 503, retryable: true },
 } as const;
 
 /** Makes an error of this room from its code. */
@@ -47,4 +49,14 @@ export function retryAfter(
 ): ApiForgeError {
   const retryAfterSeconds = Math.ceil(durationMs(delay) / 1_000);
   return resilienceError("job_retry_later", message, { ...details, retryAfterSeconds });
+}
+
+/**
+ * Thrown by a job's handler that has nothing to do yet: the job runs again after `delay`, and this
+ * attempt does not count. Code `job_snoozed`.
+ * @throws {RangeError} when `delay` is no duration.
+ */
+export function snooze(delay: Duration, message = "The job has nothing to do yet."): ApiForgeError {
+  const retryAfterSeconds = durationMs(delay) / 1_000;
+  return resilienceError("job_snoozed", message, { retryAfterSeconds });
 }

@@ -11,6 +11,6 @@ export {
 } from "./backoff.ts";
 export type { ConnectorInfo, ConnectorSetting } from "./connector.ts";
 export { startDeadline, type Deadline } from "./deadline.ts";
-export { nonRetriable, resilienceError, resilienceErrors, retryAfter } from "./errors.ts";
+export { nonRetriable, resilienceError, resilienceErrors, retryAfter, snooze } from "./errors.ts";
 export { answerError, callProvider, type CallInit, type CallOptions } from "./http.ts";
 export { parseRetryAfterSeconds, retryWaitMs } from "./retry-after.ts";

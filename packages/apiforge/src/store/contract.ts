@@ -132,10 +132,12 @@ export interface ClaimedJob {
   readonly maxAttempts: number;
   readonly requestId: string;
   readonly fence: number;
+  /** Processes that died while they held it. */
+  readonly deaths: number;
   /** The key of its lane. */
   readonly key: string | null;
-  /** Milliseconds to wait before the attempt begins: the start that the lane's rate leaves to this job. */
-  readonly startInMs: number;
+  /** Milliseconds to the start that the rate of its lane leaves to this job; null without a rate. A start that is missed is lost: give the job back. */
+  readonly startInMs: number | null;
   /** Milliseconds until its deadline; null for none. */
   readonly deadlineInMs: number | null;
 }

@@ -1,2 +1,3 @@
 export * from "./contract.ts";
+export { deadlineExceededError } from "./job-row.ts";
 export { storeError, storeErrors } from "./errors.ts";

@@ -90,7 +90,8 @@ export function jobsContract(fixture: StoreFixture): void {
         requestId: "req_2",
         fence: expect.any(Number),
         key: null,
-        startInMs: 0,
+        deaths: 0,
+        startInMs: null,
         deadlineInMs: null,
       });
       expect(await store.jobs.find(id)).toMatchObject({ state: "running", attempt: 1 });

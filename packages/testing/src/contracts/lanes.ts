@@ -66,7 +66,7 @@ export function lanesContract(fixture: StoreFixture): void {
       await addKeyed(store, "a", sampleLane("k"));
       expect(await store.jobs.find("a")).toMatchObject({ state: "waiting", key: "k" });
       const [job] = await claim(store, 5);
-      expect(job).toMatchObject({ id: "a", key: "k", startInMs: 0, attempt: 1 });
+      expect(job).toMatchObject({ id: "a", key: "k", startInMs: null, attempt: 1 });
       await settle(store, job);
       expect(await states(store, ["a"])).toEqual(["completed"]);
     });
@@ -431,6 +431,158 @@ export function lanesContract(fixture: StoreFixture): void {
         } else for (const job of jobs) await settle(store, job);
       }
       expect(await states(store, ["poison", "b", "c"])).toEqual(["dead", "completed", "completed"]);
+    });
+  });
+
+  describe("a pause", () => {
+    test("holds back a queue, and lets running jobs end", async () => {
+      await using open = await fixture.open();
+      const { store, clock } = open;
+      await addMany(store, 2, null);
+      await addMany(store, 2, sampleLane("k"));
+      const [running] = await claim(store, 1);
+      await store.queues.pause("mail", null);
+      await store.queues.pause("mail", null);
+      expect(await store.queues.paused(10)).toEqual([
+        { queue: "mail", key: null, pausedAt: clock.now() },
+      ]);
+      await settle(store, running);
+      expect(await claim(store, 10)).toEqual([]);
+      await addJob(store, { id: "other", queue: "other" });
+      expect(ids(await store.jobs.claim("other", "w1", 10))).toEqual(["other"]);
+      expect(await store.queues.resume("mail", null)).toBe(true);
+      expect(await store.queues.resume("mail", null)).toBe(false);
+      expect(await claim(store, 10)).toHaveLength(3);
+    });
+
+    test("holds back a key, also one that had no job yet", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      await store.queues.pause("mail", "held");
+      await addKeyed(store, "a", sampleLane("held"));
+      await addKeyed(store, "b", sampleLane("free"));
+      expect(ids(await claim(store, 10))).toEqual(["b"]);
+      expect(await store.queues.paused(10)).toMatchObject([{ queue: "mail", key: "held" }]);
+      expect(await store.queues.resume("mail", "held")).toBe(true);
+      expect(ids(await claim(store, 10))).toEqual(["a"]);
+      expect(await store.queues.resume("mail", "held")).toBe(false);
+      expect(await store.queues.resume("mail", "unknown")).toBe(false);
+    });
+
+    if (fixture.persistent) {
+      test("outlives the process", async () => {
+        await using open = await fixture.open();
+        await addMany(open.store, 1, null);
+        await addMany(open.store, 1, sampleLane("k"));
+        await open.store.queues.pause("mail", null);
+        await open.store.queues.pause("mail", "k");
+        await open.crash();
+        expect(await claim(open.store, 10)).toEqual([]);
+        await open.store.queues.resume("mail", null);
+        expect((await claim(open.store, 10)).map(({ key }) => key)).toEqual([null]);
+      });
+    }
+  });
+
+  describe("cancelling", () => {
+    test.for(["ready", "scheduled", "waiting"] as const)("ends a %s job at once", async (state) => {
+      await using open = await fixture.open();
+      const { store, clock } = open;
+      const lane = state === "waiting" ? sampleLane("k") : null;
+      await addJob(store, { id: "a", lane, delayMs: state === "scheduled" ? 1_000 : 0 });
+      expect(await states(store, ["a"])).toEqual([state]);
+      expect(await store.jobs.cancel("a")).toBe("cancelled");
+      expect(await store.jobs.find("a")).toMatchObject({ finishedAt: clock.now() });
+      await open.advance(1_000);
+      expect(await claim(store, 10)).toEqual([]);
+      expect(await store.jobs.cancel("a")).toBe("cancelled");
+      expect(await store.jobs.cancel("unknown")).toBeUndefined();
+      expect(await store.jobs.sweepEnded(1, 10)).toBe(1);
+    });
+
+    test.for([
+      ["retry", "cancelled"],
+      ["snoozed", "cancelled"],
+      ["released", "cancelled"],
+      ["cancelled", "cancelled"],
+      ["completed", "completed"],
+      ["dead", "dead"],
+    ] as const)("a running job is asked for; after %s it is %s", async ([outcome, state]) => {
+      await using open = await fixture.open();
+      const { store } = open;
+      await addKeyed(store, "a", sampleLane("k", { concurrency: 1 }), { dedupeKey: "d" });
+      const [job] = await claim(store, 1);
+      expect(await store.jobs.cancelRequests("w1")).toEqual([]);
+      expect(await store.jobs.cancel("a")).toBe("running");
+      expect(await store.jobs.cancel("a")).toBe("running");
+      expect(await store.jobs.cancelRequests("w1")).toEqual(["a"]);
+      expect(await store.jobs.cancelRequests("w2")).toEqual([]);
+      await settle(store, job, { outcome, delayMs: 1_000 });
+      expect(await states(store, ["a"])).toEqual([state]);
+      expect(await store.jobs.cancel("a")).toBe(state);
+      expect(await counters(open)).toEqual([["k", 0, 0, 0, 0]]);
+      await addKeyed(store, "b", sampleLane("k"), { dedupeKey: "d" });
+      expect(ids(await claim(store, 5))).toEqual(["b"]);
+    });
+
+    test("a running job whose process dies ends it", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      await addJob(store, { id: "a" });
+      await store.workers.register("w1");
+      await claim(store, 1);
+      await store.jobs.cancel("a");
+      await store.workers.unregister("w1");
+      expect(await states(store, ["a"])).toEqual(["cancelled"]);
+    });
+  });
+
+  describe("a deadline", () => {
+    test.for([
+      ["a ready job", null, 0],
+      ["a keyed job", sampleLane("k"), 0],
+      ["a delayed job", null, 60_000],
+    ] as const)("buries %s that was not begun by then", async ([, lane, delayMs]) => {
+      await using open = await fixture.open();
+      const { store, clock } = open;
+      const at = clock.now();
+      await addJob(store, { id: "a", lane, delayMs, deadlineMs: 1_000 });
+      expect((await store.jobs.find("a"))?.deadlineAt).toBe(at + 1_000);
+      await open.advance(1_000);
+      expect(await claim(store, 10)).toEqual([]);
+      const job = await store.jobs.find("a");
+      expect(job).toMatchObject({ state: "dead", attempt: 0, finishedAt: at + 1_000 });
+      expect(job?.lastError).toMatch(/^deadline_exceeded/);
+      expect(await store.jobs.retryDead("a")).toBe(true);
+      expect(await claim(store, 10)).toMatchObject([{ id: "a", deadlineInMs: null }]);
+    });
+
+    test("is told with the lease, and holds for every attempt", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      await addJob(store, { id: "a", deadlineMs: 1_000 });
+      await open.advance(999);
+      const [job] = await claim(store, 10);
+      expect(job?.deadlineInMs).toBe(1);
+      await settle(store, job, { outcome: "retry", delayMs: 0 });
+      await open.advance(1);
+      expect(await claim(store, 10)).toEqual([]);
+      expect(await states(store, ["a"])).toEqual(["dead"]);
+    });
+
+    test("of more jobs than one claim buries is kept all the same", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      await store.transact("many", async (tx) => {
+        for (let index = 0; index < 1_500; index += 1) {
+          tx.insertJob(sampleJob({ deadlineMs: 10 }));
+        }
+      });
+      await open.advance(10);
+      await addJob(store, { id: "fresh" });
+      expect(ids(await claim(store, 10))).toEqual(["fresh"]);
+      expect(await claim(store, 10)).toEqual([]);
+      expect(await store.jobs.list({ state: "dead", limit: 2_000 })).toHaveLength(1_500);
     });
   });
 }

@@ -55,7 +55,7 @@ export class ClaimCheck {
     const isSuspect = job.deaths > 0;
     const first = this.#ready().find(({ deaths }) => deaths > 0 === isSuspect);
     if (first !== job) return `${first?.id} comes first`;
-    return startInMs === 0 ? undefined : `it starts in ${startInMs} ms`;
+    return startInMs === null ? undefined : `it starts in ${startInMs} ms`;
   }
 
   #checkKeyed(job: ModelJob, { startInMs }: ClaimedJob): string | undefined {
@@ -70,14 +70,13 @@ export class ClaimCheck {
   }
 
   /** Slots follow one another by the spacing; so no window holds more of them than the limit. */
-  #checkStart(lane: ModelLane, startInMs: number): string | undefined {
+  #checkStart(lane: ModelLane, startInMs: number | null): string | undefined {
     const nowUs = this.#model.now * 1_000;
     const startUs = Math.max(lane.nextAtUs, nowUs);
     if (startUs >= nowUs + horizonUs) return "its slot is too far ahead";
-    const expected = Math.ceil((startUs - nowUs) / 1_000);
+    const expected = lane.spacingUs === 0 ? null : Math.ceil((startUs - nowUs) / 1_000);
     if (startInMs !== expected) return `it starts in ${startInMs} ms, not in ${expected}`;
     lane.nextAtUs = startUs + lane.spacingUs;
-    lane.starts.push(this.#model.now + startInMs);
     return undefined;
   }
 

@@ -93,6 +93,23 @@ const enqueue = fc.record({ shape: jobShapes, undone: fc.boolean() }).map(({ sha
   }),
 );
 
+const enqueueMany = fc
+  .record({ shape: jobShapes, lane: lanes, count: fc.integer({ min: 2, max: 5 }) })
+  .map(({ shape, lane, count }) =>
+    command({
+      name: `enqueueMany(${count}, ${JSON.stringify({ ...shape, lane })})`,
+      async run(model, { open, nextId }) {
+        const jobs = Array.from({ length: count }, () =>
+          newJob({ ...shape, lane }, nextId(), null),
+        );
+        await open.store.transact("enqueue", async (tx) => {
+          for (const job of jobs) tx.insertJob(job);
+        });
+        for (const job of jobs) model.enqueue(job);
+      },
+    }),
+  );
+
 const enqueueUnique = fc
   .record({ shape: jobShapes, key: fc.constantFrom("a", "b") })
   .map(({ shape, key }) =>
@@ -330,6 +347,7 @@ const restart = fc.constantFrom("reopen" as const, "crash" as const).map((how) =
 export const jobsCommands: readonly fc.Arbitrary<Command>[] = [
   enqueue,
   enqueue,
+  enqueueMany,
   enqueueUnique,
   claim,
   claim,

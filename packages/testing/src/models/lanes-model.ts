@@ -10,8 +10,6 @@ export interface ModelLane {
   /** Set aside until {@link nextAtUs} has come and a claim has looked. */
   resting: boolean;
   paused: boolean;
-  /** Every start that was handed out, in milliseconds. */
-  readonly starts: number[];
 }
 
 /** Lanes and pauses. */
@@ -29,7 +27,7 @@ export class LanesModel {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;
     const limits = { concurrency: Number.POSITIVE_INFINITY, spacingUs: 0 };
-    const lane = { queue, key, ...limits, nextAtUs: 0, resting: false, paused: false, starts: [] };
+    const lane = { queue, key, ...limits, nextAtUs: 0, resting: false, paused: false };
     this.#lanes.set(name, lane);
     return lane;
   }

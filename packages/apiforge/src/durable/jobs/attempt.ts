@@ -4,6 +4,7 @@ import type { ClaimedJob, JobLease, JobSettlement } from "../../store/index.ts";
 import type { JobDefinition } from "../definitions.ts";
 import { durableError } from "../errors.ts";
 import { createTransaction, type Transaction } from "../transaction.ts";
+import type { HeldJob } from "./held-jobs.ts";
 import type { WorkerParts } from "./worker.ts";
 
 /** Longest error text kept with a job. */
@@ -16,13 +17,14 @@ const unknownTypeDelayMs = 30_000;
  * with its effects, or is no longer this process's to settle.
  */
 export async function runAttempt(
-  job: ClaimedJob,
+  held: HeldJob,
   controller: AbortController,
   parts: WorkerParts,
 ): Promise<JobSettlement | undefined> {
+  const { job } = held;
   const definition = parts.definitions.get(job.type);
   if (definition === undefined) return unknownType(job);
-  const attempt = new Attempt(job, controller, parts);
+  const attempt = new Attempt(held, controller, parts);
   const startedAt = parts.clock.now();
   try {
     await attempt.run(definition);
@@ -40,19 +42,23 @@ export async function runAttempt(
       );
       return undefined;
     }
-    if (ApiForgeError.is(error) && error.code === "job_lease_lost") return undefined;
+    if (hasCode(error, "job_lease_lost")) return undefined;
+    if (hasCode(controller.signal.reason, "job_cancelled")) return cancelled(job, parts);
+    if (hasCode(error, "job_snoozed")) return snoozed(job, error.retryAfterSeconds ?? 0);
     return failed(job, definition, error, parts);
   }
 }
 
 class Attempt {
   readonly #job: ClaimedJob;
+  readonly #deadlineAt: number | null;
   readonly #controller: AbortController;
   readonly #parts: WorkerParts;
   completed = false;
 
-  constructor(job: ClaimedJob, controller: AbortController, parts: WorkerParts) {
+  constructor({ job, deadlineAt }: HeldJob, controller: AbortController, parts: WorkerParts) {
     this.#job = job;
+    this.#deadlineAt = deadlineAt;
     this.#controller = controller;
     this.#parts = parts;
   }
@@ -116,9 +122,12 @@ class Attempt {
         timer.cancel();
         reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
       };
-      const timer = this.#parts.clock.after(timeoutMs, () => {
+      const untilDeadlineMs = (this.#deadlineAt ?? Infinity) - this.#parts.clock.now();
+      const timer = this.#parts.clock.after(Math.min(timeoutMs, untilDeadlineMs), () => {
         this.#controller.abort(
-          durableError("job_timeout", `The attempt took longer than ${timeoutMs} ms.`),
+          untilDeadlineMs < timeoutMs
+            ? durableError("deadline_exceeded", "The job did not end by its deadline.")
+            : durableError("job_timeout", `The attempt took longer than ${timeoutMs} ms.`),
         );
       });
       signal.addEventListener("abort", stop, { once: true });
@@ -128,6 +137,19 @@ class Attempt {
       });
     });
   }
+}
+
+function hasCode(error: unknown, code: string): error is ApiForgeError {
+  return ApiForgeError.is(error) && error.code === code;
+}
+
+function cancelled({ id, type, n, fence }: ClaimedJob, { log }: WorkerParts): JobSettlement {
+  log.info({ job: id, type }, "job cancelled");
+  return { outcome: "cancelled", n, fence };
+}
+
+function snoozed({ n, fence }: ClaimedJob, seconds: number): JobSettlement {
+  return { outcome: "snoozed", delayMs: Math.round(seconds * 1_000), n, fence };
 }
 
 function failed(

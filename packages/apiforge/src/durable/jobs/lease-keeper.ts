@@ -1,5 +1,5 @@
 import type { Clock, Log, Timer } from "../../kernel/index.ts";
-import type { WorkerStore } from "../../store/index.ts";
+import type { JobStore, WorkerStore } from "../../store/index.ts";
 
 /** How often a process says that it lives, and looks for those that do not. */
 const heartbeatMs = 3_000;
@@ -9,6 +9,7 @@ const expiryMs = 10_000;
 /** What a keeper is made of. */
 export interface LeaseKeeperParts {
   readonly workers: WorkerStore;
+  readonly jobs: JobStore;
   readonly clock: Clock;
   readonly log: Log;
   readonly owner: string;
@@ -16,6 +17,8 @@ export interface LeaseKeeperParts {
   readonly onLost: () => void;
   /** Called when jobs of a dead process are ready again. */
   readonly onRecovered: () => void;
+  /** Called with the running jobs of this process that are asked to be cancelled. */
+  readonly onCancelled: (ids: readonly string[]) => void;
 }
 
 /** Keeps this process's leases and takes back those of dead ones. */
@@ -55,7 +58,7 @@ export class LeaseKeeper {
   }
 
   async #beat(): Promise<void> {
-    const { workers, owner, log, onLost, onRecovered } = this.#parts;
+    const { workers, jobs, owner, log, onLost, onRecovered, onCancelled } = this.#parts;
     try {
       if (!(await workers.heartbeat(owner))) {
         log.error(
@@ -65,6 +68,7 @@ export class LeaseKeeper {
         onLost();
         await workers.register(owner);
       }
+      onCancelled(await jobs.cancelRequests(owner));
       const recovered = await workers.recoverExpired(expiryMs);
       if (recovered > 0) {
         log.warn({ recovered }, "jobs of a dead process are ready again");

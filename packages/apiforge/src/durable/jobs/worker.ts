@@ -1,7 +1,15 @@
 import { reach, type Clock, type Log, type Timer } from "../../kernel/index.ts";
-import type { ClaimedJob, JobSettlement, Store } from "../../store/index.ts";
+import {
+  deadlineExceededError,
+  type ClaimedJob,
+  type JobSettlement,
+  type Store,
+} from "../../store/index.ts";
 import type { JobDefinition } from "../definitions.ts";
+import { durableError } from "../errors.ts";
 import { runAttempt } from "./attempt.ts";
+import { HeldJobs, type HeldJob } from "./held-jobs.ts";
+import type { Slots } from "./slots.ts";
 import { SettlementBuffer } from "./settlement-buffer.ts";
 
 /** Settings of one queue in this process. */
@@ -21,6 +29,10 @@ export interface WorkerParts {
   readonly definitions: ReadonlyMap<string, JobDefinition>;
   /** Called after a commit that may have added jobs or events. */
   readonly onCommit: () => void;
+  /** Shared by the queues of this process. */
+  readonly slots: Slots;
+  /** Called when an attempt has ended, so that other queues may use its slot. */
+  readonly onSlotFree: () => void;
   readonly random: () => number;
 }
 
@@ -28,6 +40,10 @@ export interface WorkerParts {
 const abortGraceMs = 500;
 /** Most jobs that are claimed before there is a slot for them. */
 const maxAhead = 500;
+/** How late a job of a rate may begin; later it would crowd the starts after it. */
+const lateStartMs = 100;
+/** The part of the concurrency for which keyed jobs are claimed though all slots are taken. */
+const keyedAhead = 1 / 4;
 
 /**
  * Runs the jobs of one queue: claims a batch, runs as many side by side as the queue's concurrency
@@ -40,9 +56,8 @@ export class QueueWorker {
   readonly #options: QueueOptions;
   readonly #parts: WorkerParts;
   readonly #settlements: SettlementBuffer;
-  readonly #running = new Set<AbortController>();
-  /** Claimed jobs that wait for a slot, first first. */
-  #claimed: ClaimedJob[] = [];
+  readonly #running = new Map<AbortController, ClaimedJob>();
+  readonly #held: HeldJobs;
   #ahead = 0;
   /** True when the last claim had no room for all that may be ready. */
   #isBehind = false;
@@ -57,6 +72,7 @@ export class QueueWorker {
     this.#options = options;
     this.#parts = parts;
     this.#settlements = new SettlementBuffer(parts.store.jobs, parts.clock, parts.log);
+    this.#held = new HeldJobs(parts.clock, () => this.resume());
   }
 
   start(): void {
@@ -70,10 +86,33 @@ export class QueueWorker {
     if (!this.#stopped) this.#loop ??= this.#claimWhileWanted();
   }
 
+  /** Begins what waits for a slot; cheap to call often. */
+  resume(): void {
+    this.#launchHeld();
+  }
+
+  /** Ends a job of this process that is asked to be cancelled, begun or not. */
+  cancel(id: string): void {
+    for (const job of this.#held.remove((held) => held.id === id)) {
+      void this.#store(job, { outcome: "cancelled", n: job.n, fence: job.fence });
+    }
+    for (const [controller, job] of this.#running) {
+      if (job.id === id) controller.abort(cancelled(job));
+    }
+  }
+
+  /** Gives back what has not begun of a queue, or of one key of it. */
+  giveBack(queue: string, key: string | null): void {
+    if (queue !== this.#queue) return;
+    for (const job of this.#held.remove((held) => key === null || held.key === key)) {
+      void this.#store(job, released(job));
+    }
+  }
+
   /** Aborts every running attempt and forgets what waits: the leases are gone. */
   abortAll(reason: Error): void {
-    this.#claimed = [];
-    for (const controller of this.#running) controller.abort(reason);
+    this.#held.remove(() => true);
+    for (const controller of this.#running.keys()) controller.abort(reason);
   }
 
   /**
@@ -84,7 +123,7 @@ export class QueueWorker {
     this.#stopped = true;
     this.#timer?.cancel();
     await this.#loop;
-    for (const job of this.#claimed.splice(0)) void this.#settlements.add(released(job));
+    this.giveBack(this.#queue, null);
     await this.#idleWithin(deadlineMs);
     this.abortAll(new Error("The server is stopping"));
     await this.#idleWithin(abortGraceMs);
@@ -111,57 +150,82 @@ export class QueueWorker {
 
   /** Claims what there is room for; answers how long to wait when nothing wakes the worker before. */
   async #claim(): Promise<number> {
-    const { store, owner } = this.#parts;
+    const { store, owner, slots } = this.#parts;
     const { pollMs, concurrency } = this.#options;
-    const room = concurrency - this.#running.size + this.#ahead - this.#claimed.length;
+    const free = slots.free(this.#queue);
+    const room = free + this.#ahead - this.#held.size;
     if (room <= 0) {
       this.#isBehind = true;
       return pollMs;
     }
-    const jobs = await store.jobs.claim(this.#queue, owner, room);
+    // Lanes are decided when there is a slot: what is claimed ahead no longer gives way to others.
+    const keyed = Math.max(free, Math.ceil(concurrency * keyedAhead)) - this.#held.keyed;
+    const jobs = await store.jobs.claim(this.#queue, owner, room, Math.max(0, keyed));
     if (jobs.length > 0) reach("after-claim");
     const isBacklog = jobs.length === room;
     this.#isBehind = isBacklog;
     this.#ahead = isBacklog ? Math.min(maxAhead, Math.max(concurrency, this.#ahead * 2)) : 0;
-    this.#claimed.push(...jobs);
-    this.#launchClaimed();
+    this.#held.add(jobs);
+    this.#launchHeld();
     if (isBacklog) return pollMs;
     const dueInMs = await store.jobs.nextDueInMs();
     return dueInMs === undefined ? pollMs : Math.min(pollMs, dueInMs);
   }
 
-  #launchClaimed(): void {
+  #launchHeld(): void {
     if (this.#stopped) return;
-    while (this.#running.size < this.#options.concurrency) {
-      const job = this.#claimed.shift();
-      if (job === undefined) break;
-      this.#launch(job);
+    while (this.#parts.slots.free(this.#queue) > 0) {
+      const held = this.#held.next();
+      if (held === undefined) break;
+      const missed = this.#missed(held);
+      if (missed === undefined) this.#launch(held);
+      else void this.#store(held.job, missed);
     }
     // Claiming one job for every slot that gets free would be a commit per job.
-    if (this.#isBehind && this.#claimed.length <= this.#ahead / 2) this.wake();
+    if (this.#isBehind && this.#held.size <= this.#ahead / 2) this.wake();
   }
 
-  #launch(job: ClaimedJob): void {
+  /** How a job ends that has waited too long for its slot. */
+  #missed({ job, startAt, deadlineAt }: HeldJob): JobSettlement | undefined {
+    const now = this.#parts.clock.now();
+    if (deadlineAt !== null && deadlineAt <= now) {
+      const { n, fence } = job;
+      return { outcome: "dead", error: deadlineExceededError, n, fence };
+    }
+    return startAt !== null && startAt + lateStartMs < now ? released(job) : undefined;
+  }
+
+  #launch(held: HeldJob): void {
+    const { job } = held;
     const controller = new AbortController();
-    this.#running.add(controller);
-    void runAttempt(job, controller, this.#parts)
+    this.#running.set(controller, job);
+    this.#parts.slots.take(this.#queue);
+    void runAttempt(held, controller, this.#parts)
       .then((end) => {
         if (end !== undefined) void this.#settle(job, controller, end);
       })
       .catch((error: unknown) => this.#parts.log.error({ error, job: job.id }, "job attempt broke"))
       .finally(() => {
         this.#running.delete(controller);
+        this.#parts.slots.give(this.#queue);
         if (this.#running.size === 0) this.#idle?.();
-        this.#launchClaimed();
+        this.#launchHeld();
+        this.#parts.onSlotFree();
       });
   }
 
   async #settle(job: ClaimedJob, controller: AbortController, end: JobSettlement): Promise<void> {
-    const isInterrupted = this.#stopped && controller.signal.aborted && end.outcome !== "completed";
+    const isOver = end.outcome === "completed" || end.outcome === "cancelled";
+    const isInterrupted = this.#stopped && controller.signal.aborted && !isOver;
     reach("before-ack");
-    const isHeld = await this.#settlements.add(isInterrupted ? released(job) : end);
-    // The next look at the store learns when the retry is due.
-    if (end.outcome === "retry") this.wake();
+    await this.#store(job, isInterrupted ? released(job) : end);
+  }
+
+  async #store(job: ClaimedJob, end: JobSettlement): Promise<void> {
+    const isHeld = await this.#settlements.add(end);
+    // The next look at the store learns when the job is due again, and what waited for its end.
+    const isAwaited = job.key !== null || job.deaths > 0;
+    if (isAwaited || end.outcome !== "completed") this.wake();
     if (isHeld) return;
     const fields = { job: job.id, type: job.type };
     this.#parts.log.warn(fields, "the job was taken over; its result is dropped");
@@ -181,4 +245,8 @@ export class QueueWorker {
 
 function released(job: ClaimedJob): JobSettlement {
   return { outcome: "released", n: job.n, fence: job.fence };
+}
+
+function cancelled({ id }: ClaimedJob): Error {
+  return durableError("job_cancelled", `Job ${id} was cancelled.`);
 }

@@ -111,7 +111,9 @@ const lanesText = `with lane as materialized (
        and lane.key = any(array(select key from taken))
    )
    select claimed.*,
-     ceil((start_at_us + place * spacing_us - ${nowUs}) / 1000.0)::bigint as start_in_ms
+     case when spacing_us > 0
+       then ceil((start_at_us + place * spacing_us - ${nowUs}) / 1000.0)::bigint
+     end as start_in_ms
    from claimed join admitted using (n) order by turn, place`;
 const releaseText = countingLanes(
   `update forge_jobs set state = ${dueState}, lease_owner = null, attempt = attempt - 1

@@ -124,7 +124,7 @@ export class ClaimTable {
     const row = this.#suspect.get(queue, this.#clock.now());
     return row === undefined || !suspects.admit()
       ? []
-      : [this.#claimOne(Number(row["n"]), owner, 0)];
+      : [this.#claimOne(Number(row["n"]), owner, null)];
   }
 
   #claimLanes(
@@ -153,7 +153,7 @@ export class ClaimTable {
     );
   }
 
-  #claimOne(n: number, owner: string, startInMs: number): ClaimedJob {
+  #claimOne(n: number, owner: string, startInMs: number | null): ClaimedJob {
     const row = this.#claimNamed.get(owner, n, startInMs, this.#clock.now());
     if (row === undefined) throw new TypeError(`Job ${n} vanished while it was claimed`);
     return toClaimedJob(row);

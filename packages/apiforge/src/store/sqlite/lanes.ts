@@ -144,8 +144,9 @@ export class LaneTable {
     this.#serve.run(queue, key, taken, nextAtUs, this.#nowUs(), this.#nextTurn());
   }
 
-  /** Milliseconds from now to the `index`th start of a share. */
-  startInMs({ spacingUs, startAtUs }: LaneShare, index: number): number {
+  /** Milliseconds from now to the `index`th start of a share; null where there is no rate. */
+  startInMs({ spacingUs, startAtUs }: LaneShare, index: number): number | null {
+    if (spacingUs === 0) return null;
     return Math.ceil((startAtUs + index * spacingUs - this.#nowUs()) / 1_000);
   }
 
