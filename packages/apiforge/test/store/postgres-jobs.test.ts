@@ -1,7 +1,7 @@
 import { startHalfOpenProxy, until } from "@apiforge/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ClaimedJob, JobSettlement, Store } from "../../src/store/index.ts";
-import { claimReady, promoteDue } from "../../src/store/postgres/claims.ts";
+import { claimLanes, claimReady, promoteDue } from "../../src/store/postgres/claims.ts";
 import { settleJobs } from "../../src/store/postgres/settlements.ts";
 import { backends, jobOf, newDatabase, openNode, rawClient } from "./postgres-harness.ts";
 
@@ -84,6 +84,7 @@ describe("among thousands of jobs that wait or have ended", () => {
     ["a claim", claimReady("mail", "w1", 5, 1), /Index Scan using forge_jobs_ready /],
     ["a promotion", promoteDue, /Index Scan using forge_jobs_scheduled /],
     ["a settlement", settleJobs(ends), /Index Scan using forge_jobs_(pkey|running) /],
+    ["a claim of lanes", claimLanes("mail", "w1", 5, 1), /Index Scan using forge_lanes_open /],
   ] as const)("%s reads those that it is about", async ([, { text, values }, index]) => {
     const database = await newDatabase();
     await openNode(database.url);
@@ -103,6 +104,38 @@ describe("among thousands of jobs that wait or have ended", () => {
     expect(plan).toMatch(index);
     expect(plan).not.toContain("Seq Scan");
   });
+});
+
+test("100,000 blocked keyed jobs are outside of what a claim of plain jobs reads", async () => {
+  const database = await newDatabase();
+  const store = await openNode(database.url);
+  const raw = await rawClient(database.url);
+  await raw.query(
+    `insert into forge_jobs (id, queue, type, tenant, payload, state, priority, run_at, max_attempts,
+       request_id, created_at, lane)
+     select 'job_' || i, 'mail', 'send', 't', '{}', -1, 0, 1, 3, 'r', 1, 'key' || i % 2
+     from generate_series(1, 100000) i`,
+  );
+  await raw.query(
+    `insert into forge_lanes (queue, key, concurrency, spacing_us, running, waiting)
+     select 'mail', 'key' || i, 1, 0, 1, 50000 from generate_series(0, 1) i`,
+  );
+  await addJobs(store, 10);
+  await raw.query("analyze forge_jobs; analyze forge_lanes");
+  const { text, values } = claimReady("mail", "w1", 5, 1);
+  const explain = "explain (analyze, buffers, format json)";
+  const { rows } = await raw.query<{ "QUERY PLAN": readonly [{ Plan: object }] }>(
+    `${explain} ${text}`,
+    [...values],
+  );
+  const plan = JSON.stringify(rows[0]?.["QUERY PLAN"][0].Plan);
+  expect(plan).toContain('"Index Name":"forge_jobs_ready"');
+  expect(plan).not.toContain("Seq Scan");
+  expect(plan).not.toContain("forge_jobs_lane");
+  // Neither are they filtered out one by one.
+  const filtered = [...plan.matchAll(/"Rows Removed by [^"]+":(\d+)/g)].map(([, count]) => count);
+  expect(filtered.filter((count) => count !== "0")).toEqual([]);
+  expect(await store.jobs.claim("mail", "w1", 100)).toHaveLength(5);
 });
 
 describe("a job with a dedupe key", () => {
