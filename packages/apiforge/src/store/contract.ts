@@ -1,4 +1,5 @@
 import type { Log } from "../kernel/index.ts";
+import type { ScheduleStore, ScheduleTransaction } from "./schedule-contract.ts";
 
 /** A value that both databases can bind. `boolean` is stored as 0 or 1 where SQL has no boolean. */
 export type SqlValue = string | number | bigint | boolean | null | Uint8Array;
@@ -182,7 +183,7 @@ export interface JobRecord {
 }
 
 /** Everything that one unit of work may do before it commits. Calls after its end are refused. */
-export interface StoreTransaction extends SqlRunner {
+export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
   /** From here on users' SQL sees and writes only this tenant's rows of tenant tables; before, none. */
   actFor(tenant: string): void;
   /**
@@ -345,6 +346,7 @@ export interface Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly schedules: ScheduleStore;
   /**
    * Runs `work` in one transaction and resolves once its commit is on disk; a throw rolls all of
    * it back and rethrows. `label` names the route or job in the log when it is cut off.

@@ -6,6 +6,7 @@ import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
 import { lanesContract } from "./lanes.ts";
 import { migrationsContract } from "./migrations.ts";
+import { schedulesContract } from "./schedules.ts";
 import { shutdownContract } from "./shutdown.ts";
 import { tenantsContract } from "./tenants.ts";
 import { transactionsContract } from "./transactions.ts";
@@ -41,6 +42,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("consumers", () => {
       consumersContract(fixture);
+    });
+    describe("schedules", () => {
+      schedulesContract(fixture);
     });
     describe("migrations", () => {
       migrationsContract(fixture);

@@ -15,6 +15,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
+import type { ScheduleStore } from "../schedule-contract.ts";
 import { command } from "./command.ts";
 import { connectAlone, loadDriver } from "./driver.ts";
 import { EventLog } from "./events.ts";
@@ -24,6 +25,7 @@ import { QueueTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { ConnectionPool } from "./pool.ts";
 import { SnapshotReaders } from "./readers.ts";
+import { ScheduleTable } from "./schedules.ts";
 import { openTenantGuard, type TenantGuard } from "./tenant-guard.ts";
 import { WorkerTable } from "./workers.ts";
 import { UnitWriter } from "./writer.ts";
@@ -109,6 +111,7 @@ class PostgresStore implements Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly schedules: ScheduleStore;
   readonly #pool: ConnectionPool;
   readonly #writer: UnitWriter;
   readonly #readers: SnapshotReaders;
@@ -127,6 +130,7 @@ class PostgresStore implements Store {
     this.workers = new WorkerTable(pool);
     this.events = events;
     this.idempotency = new IdempotencyTable(pool);
+    this.schedules = new ScheduleTable(pool);
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {

@@ -13,6 +13,7 @@ import type {
   StoreTransaction,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
 import { command, fragmentCommand, type Command } from "./command.ts";
 import type { PostgresConnection } from "./connection.ts";
 import {
@@ -27,6 +28,7 @@ import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
 import { findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
 import { LaneChanges } from "./lanes.ts";
+import { lockSchedule, saveSchedule, toLocked, tryLockSchedule } from "./schedules.ts";
 import { completeJob } from "./settlements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
 import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
@@ -122,6 +124,20 @@ export class PostgresTransaction implements StoreTransaction {
   async advanceConsumer(name: string, cursor: number): Promise<void> {
     this.#requireOpen();
     this.#cursors.set(name, cursor);
+  }
+
+  async lockSchedule(name: string): Promise<LockedSchedule> {
+    const locked = toLocked(await this.#send(lockSchedule(name)));
+    if (locked === undefined) throw new TypeError(`Schedule ${name} was deleted while it was locked`);
+    return locked;
+  }
+
+  async tryLockSchedule(name: string): Promise<LockedSchedule | undefined> {
+    return toLocked(await this.#send(tryLockSchedule(name)));
+  }
+
+  async saveSchedule(state: ScheduleState, ticks: readonly NewTick[]): Promise<void> {
+    await this.#send(saveSchedule(state, ticks));
   }
 
   /** Writes what was put into the commit and commits, in one round trip; answers the log position to report. */

@@ -15,6 +15,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
+import type { ScheduleStore } from "../schedule-contract.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { ClaimTable } from "./claims.ts";
 import { inMemory, openReader, openWriter, type SqliteConnection } from "./connection.ts";
@@ -26,6 +27,7 @@ import { LaneTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { lockProcess, type ProcessLock } from "./process-lock.ts";
 import { ReaderPool } from "./readers.ts";
+import { ScheduleTable } from "./schedules.ts";
 import { SettlementTable } from "./settlements.ts";
 import { ConsumerTable, type Tables } from "./transaction.ts";
 import { WalSync } from "./wal-sync.ts";
@@ -65,6 +67,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       jobs: new JobTable(connection, lanes, clock),
       settlements: new SettlementTable(connection, lanes, clock),
       consumers: new ConsumerTable(connection),
+      schedules: new ScheduleTable(connection, clock),
     };
     const sync = new WalSync(path);
     await sync.wait();
@@ -117,6 +120,7 @@ class SqliteStore implements Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly schedules: ScheduleStore;
   readonly #parts: SqliteParts;
   #closing: Promise<void> | undefined;
 
@@ -127,6 +131,7 @@ class SqliteStore implements Store {
     this.workers = this.#workerStore();
     this.events = this.#eventStore();
     this.idempotency = this.#idempotencyStore();
+    this.schedules = this.#scheduleStore();
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {
@@ -251,6 +256,16 @@ class SqliteStore implements Store {
       find: (digest) => this.#unit("find answer", () => idempotency.find(digest)),
       sweep: (olderThanMs, limit) =>
         this.#unit("sweep answers", () => idempotency.sweep(olderThanMs, limit)),
+    };
+  }
+
+  #scheduleStore(): ScheduleStore {
+    const { schedules } = this.#parts.tables;
+    return {
+      list: () => this.#unit("list schedules", () => schedules.list()),
+      ticks: (schedule, limit) => this.#unit("list ticks", () => schedules.ticks(schedule, limit)),
+      sweepTicks: (olderThanMs, limit) =>
+        this.#unit("sweep ticks", () => schedules.sweepTicks(olderThanMs, limit)),
     };
   }
 }

@@ -16,11 +16,13 @@ import type {
   StoreTransaction,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
 import type { SqliteConnection } from "./connection.ts";
 import type { EventLog } from "./events.ts";
 import { readFailure, sqliteFailure } from "./failures.ts";
 import type { IdempotencyTable } from "./idempotency.ts";
 import type { JobTable } from "./jobs.ts";
+import type { ScheduleTable } from "./schedules.ts";
 import type { SettlementTable } from "./settlements.ts";
 
 /** The tables that a transaction writes through. */
@@ -30,6 +32,7 @@ export interface Tables {
   readonly jobs: JobTable;
   readonly settlements: SettlementTable;
   readonly consumers: ConsumerTable;
+  readonly schedules: ScheduleTable;
 }
 
 /** Cursors of the log's named readers. */
@@ -131,6 +134,18 @@ export class SqliteTransaction implements StoreTransaction {
 
   async advanceConsumer(name: string, cursor: number): Promise<void> {
     this.#run(() => this.#tables.consumers.save(name, cursor));
+  }
+
+  async lockSchedule(name: string): Promise<LockedSchedule> {
+    return this.#run(() => this.#tables.schedules.lock(name));
+  }
+
+  async tryLockSchedule(name: string): Promise<LockedSchedule | undefined> {
+    return this.#run(() => this.#tables.schedules.tryLock(name));
+  }
+
+  async saveSchedule(state: ScheduleState, ticks: readonly NewTick[]): Promise<void> {
+    this.#run(() => this.#tables.schedules.save(state, ticks));
   }
 
   /** Writes what was put into the commit; answers the log position to report. */
