@@ -17,7 +17,9 @@ export {
   defineConsumer,
   defineEvent,
   defineJob,
+  defineSchedule,
   sql,
+  type CatchUp,
   type ConsumerContext,
   type ConsumerDefinition,
   type EnqueueOptions,
@@ -30,6 +32,11 @@ export {
   type QueueManagement,
   type QueueSettings,
   type Reader,
+  type ScheduleDefinition,
+  type ScheduleInfo,
+  type ScheduleOptions,
+  type ScheduleTick,
+  type Schedules,
   type Transaction,
 } from "./durable/index.ts";
 export {
@@ -55,4 +62,11 @@ export {
   snooze,
   type BackoffPolicy,
 } from "./resilience/index.ts";
-export type { JobRecord, JobState, LogEvent, Migration, Pause } from "./store/index.ts";
+export type {
+  JobRecord,
+  JobState,
+  LogEvent,
+  Migration,
+  Pause,
+  TickRecord,
+} from "./store/index.ts";

@@ -26,7 +26,7 @@ export interface Config {
   readonly jwtAudience: string;
   /** `APIFORGE_SECRET`: signs cursors; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
   readonly secret: string | undefined;
-  /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs and no consumers here. */
+  /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs, consumers and schedules here. */
   readonly jobConcurrency: number;
   /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
   readonly jobTotalConcurrency: number | undefined;

@@ -85,6 +85,7 @@ async function assemble(
     log,
     jobs: system.jobs,
     consumers: system.consumers,
+    schedules: system.schedules,
     concurrency: config.jobConcurrency,
     queues,
     ...(config.jobTotalConcurrency === undefined

@@ -15,6 +15,10 @@ import { Housekeeper } from "./housekeeper.ts";
 import { LeaseKeeper } from "./jobs/lease-keeper.ts";
 import { Slots, type QueueSlots } from "./jobs/slots.ts";
 import { QueueWorker, type WorkerParts } from "./jobs/worker.ts";
+import type { ScheduleDefinition } from "./schedules/definition.ts";
+import { Scheduler } from "./schedules/scheduler.ts";
+import { createSchedules, type Schedules } from "./schedules/schedules.ts";
+import { ScheduleTurns } from "./schedules/turn.ts";
 import {
   createReader,
   createTransaction,
@@ -31,6 +35,8 @@ export interface DurableOptions {
   readonly log: Log;
   readonly jobs: readonly JobDefinition[];
   readonly consumers: readonly ConsumerDefinition[];
+  /** Each enqueues one of `jobs`. Default none. */
+  readonly schedules?: readonly ScheduleDefinition[];
   readonly clock?: Clock;
   readonly random?: () => number;
   /** Attempts per queue that run at once in this process. Default 20. */
@@ -45,6 +51,8 @@ export interface DurableOptions {
   readonly idempotencyRetention?: Duration;
   /** How long completed jobs are kept. Default 24 h. */
   readonly completedJobRetention?: Duration;
+  /** How long ticks of schedules are kept. Default 7 days. */
+  readonly tickRetention?: Duration;
 }
 
 /** How many slots of a process a queue has. */
@@ -86,6 +94,8 @@ export interface QueueManagement {
 
 /** The durable core: executes requests and runs what they left behind. */
 export interface Durable {
+  /** Looks at schedules and handles them. */
+  readonly schedules: Schedules;
   /** See {@link Executor.execute}. */
   execute(request: WriteRequest): Promise<WriteOutcome>;
   /** Runs `work` on one snapshot of what is on disk; of tenant tables it sees the rows of `tenant`, without one none. */
@@ -94,7 +104,7 @@ export interface Durable {
   transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T>;
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
-  /** Recovers what a crashed process left and begins to run jobs and consumers. */
+  /** Recovers what a crashed process left and begins to run jobs, consumers and schedules. */
   start(): Promise<void>;
   /** Finishes running attempts within `deadlineMs`, gives back the rest. Nothing of it runs afterwards. */
   stop(deadlineMs: number): Promise<void>;
@@ -102,7 +112,7 @@ export interface Durable {
 
 /**
  * Makes the durable core over an open store.
- * @throws {TypeError} when two jobs or two consumers share a name.
+ * @throws {TypeError} when two jobs, consumers or schedules share a name, or the job of a schedule is missing.
  * @throws {RangeError} when more slots are reserved than there are.
  */
 export function createDurable(options: DurableOptions): Durable {
@@ -114,11 +124,13 @@ const listedPauses = 1_000;
 class DurableCore implements Durable {
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
+  readonly schedules: Schedules;
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #executor: Executor;
   readonly #workers: readonly QueueWorker[];
   readonly #consumers: readonly ConsumerRunner[];
+  readonly #scheduler: Scheduler;
   readonly #keeper: LeaseKeeper;
   readonly #housekeeper: Housekeeper;
   readonly #wake = (): void => {
@@ -157,6 +169,19 @@ class DurableCore implements Durable {
       (definition) =>
         new ConsumerRunner(definition, { store, clock, log, pollMs, random, onCommit: this.#wake }),
     );
+    const definitions = byName("schedule", options.schedules ?? []);
+    requireJobs(definitions, parts.definitions);
+    const turns = new ScheduleTurns(store, clock, this.#wake);
+    this.schedules = createSchedules({ store, clock, turns, definitions, onCommit: this.#wake });
+    this.#scheduler = new Scheduler({
+      store,
+      clock,
+      log,
+      pollMs,
+      random,
+      turns,
+      definitions: [...definitions.values()],
+    });
     this.#keeper = new LeaseKeeper({
       workers: store.workers,
       jobs: store.jobs,
@@ -172,6 +197,7 @@ class DurableCore implements Durable {
     this.#housekeeper = new Housekeeper(store, clock, log, {
       idempotencyMs: durationMs(options.idempotencyRetention ?? "24h"),
       completedJobMs: durationMs(options.completedJobRetention ?? "24h"),
+      tickMs: durationMs(options.tickRetention ?? "7d"),
       everyMs: durationMs("1m"),
     });
   }
@@ -200,11 +226,13 @@ class DurableCore implements Durable {
     await this.#keeper.start();
     for (const worker of this.#workers) worker.start();
     for (const consumer of this.#consumers) consumer.start();
+    await this.#scheduler.start();
     this.#housekeeper.start();
   }
 
   async stop(deadlineMs: number): Promise<void> {
     await this.#housekeeper.stop();
+    await this.#scheduler.stop();
     await Promise.all([
       ...this.#workers.map((worker) => worker.stop(deadlineMs)),
       ...this.#consumers.map((consumer) => consumer.stop()),
@@ -264,6 +292,16 @@ function byName<D extends { readonly name: string }>(
   const names = definitions.map((definition) => definition.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   throw new TypeError(`Two ${kind}s are called ${twice}; each needs a name of its own`);
+}
+
+function requireJobs(
+  schedules: ReadonlyMap<string, ScheduleDefinition>,
+  jobs: ReadonlyMap<string, JobDefinition>,
+): void {
+  for (const { name, jobName } of schedules.values()) {
+    if (jobs.has(jobName)) continue;
+    throw new TypeError(`Schedule ${name} enqueues job ${jobName}, which is not declared; add it`);
+  }
 }
 
 function queueNames(jobs: readonly JobDefinition[]): readonly string[] {

@@ -7,6 +7,7 @@ export const durableErrors = {
   payload_too_large: { type: "invalid_request_error", status: 413, retryable: false },
   job_lease_lost: { type: "api_error", status: 500, retryable: false },
   job_completed_twice: { type: "api_error", status: 500, retryable: false },
+  schedule_unknown: { type: "not_found_error", status: 404, retryable: false },
   job_timeout: { type: "api_error", status: 500, retryable: true },
   job_cancelled: { type: "conflict_error", status: 409, retryable: false },
   deadline_exceeded: { type: "api_error", status: 504, retryable: false },

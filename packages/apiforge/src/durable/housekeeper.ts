@@ -12,6 +12,8 @@ export interface Retention {
   readonly idempotencyMs: number;
   /** Age, from their end, at which completed jobs are deleted. Dead jobs stay until retried. */
   readonly completedJobMs: number;
+  /** Age, from when it was recorded, at which a schedule's tick is deleted. */
+  readonly tickMs: number;
   readonly everyMs: number;
 }
 
@@ -49,10 +51,11 @@ export class Housekeeper {
 
   /** One visit; answers nothing and throws nothing: what could not be swept is swept later. */
   async sweep(): Promise<void> {
-    const { idempotencyMs, completedJobMs } = this.#retention;
+    const { idempotencyMs, completedJobMs, tickMs } = this.#retention;
     try {
       await this.#repeat(() => this.#store.idempotency.sweep(idempotencyMs, sweepRows));
       await this.#repeat(() => this.#store.jobs.sweepEnded(completedJobMs, sweepRows));
+      await this.#repeat(() => this.#store.schedules.sweepTicks(tickMs, sweepRows));
     } catch (error) {
       this.#log.warn({ error }, "sweeping failed; trying again later");
     }

@@ -13,6 +13,14 @@ export {
 } from "./definitions.ts";
 export { durableError, durableErrors } from "./errors.ts";
 export type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execute.ts";
+export {
+  defineSchedule,
+  type CatchUp,
+  type ScheduleDefinition,
+  type ScheduleOptions,
+  type ScheduleTick,
+} from "./schedules/definition.ts";
+export type { ScheduleInfo, Schedules } from "./schedules/schedules.ts";
 export { sql, type SqlInput, type SqlPiece, type SqlTag } from "./sql.ts";
 export {
   maxPayloadBytes,

@@ -6,6 +6,7 @@
  */
 export type CrashPoint =
   | "after-accept"
+  | "after-tick"
   | "before-commit"
   | "after-commit"
   | "after-claim"

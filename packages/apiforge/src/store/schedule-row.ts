@@ -14,11 +14,7 @@ export function outcomeNumber(outcome: TickOutcome): number {
 }
 
 /** What {@link LockedSchedule} tells, of the row that was locked. A row without an expression was never saved. */
-export function toLockedSchedule(
-  row: Row,
-  nowMs: number,
-  ticks: readonly Row[],
-): LockedSchedule {
+export function toLockedSchedule(row: Row, nowMs: number, ticks: readonly Row[]): LockedSchedule {
   return {
     state: row["cron"] === null ? undefined : toState(row),
     nowMs,
@@ -30,7 +26,10 @@ export function toLockedSchedule(
 export function toScheduleStatus(row: Row): ScheduleStatus {
   const state = toState(row);
   const { nextAt } = state;
-  return { ...state, dueInMs: nextAt === null ? null : Math.max(0, nextAt - Number(row["now_at"])) };
+  return {
+    ...state,
+    dueInMs: nextAt === null ? null : Math.max(0, nextAt - Number(row["now_at"])),
+  };
 }
 
 /** A tick's row. */

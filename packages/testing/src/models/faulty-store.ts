@@ -28,6 +28,7 @@ export function faultyStore(store: Store): FaultyStore {
     workers: store.workers,
     events: store.events,
     idempotency: store.idempotency,
+    schedules: store.schedules,
     read: (label, work, tenant) => store.read(label, work, tenant),
     check: () => store.check(),
     close: () => store.close(),

@@ -6,7 +6,12 @@ import type {
   ScheduleStore,
   TickRecord,
 } from "../schedule-contract.ts";
-import { outcomeNumber, toLockedSchedule, toScheduleStatus, toTickRecord } from "../schedule-row.ts";
+import {
+  outcomeNumber,
+  toLockedSchedule,
+  toScheduleStatus,
+  toTickRecord,
+} from "../schedule-row.ts";
 import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { now } from "./job-statements.ts";

@@ -128,7 +128,8 @@ export class PostgresTransaction implements StoreTransaction {
 
   async lockSchedule(name: string): Promise<LockedSchedule> {
     const locked = toLocked(await this.#send(lockSchedule(name)));
-    if (locked === undefined) throw new TypeError(`Schedule ${name} was deleted while it was locked`);
+    if (locked === undefined)
+      throw new TypeError(`Schedule ${name} was deleted while it was locked`);
     return locked;
   }
 

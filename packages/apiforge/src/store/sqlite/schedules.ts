@@ -8,7 +8,12 @@ import type {
   ScheduleStatus,
   TickRecord,
 } from "../schedule-contract.ts";
-import { outcomeNumber, toLockedSchedule, toScheduleStatus, toTickRecord } from "../schedule-row.ts";
+import {
+  outcomeNumber,
+  toLockedSchedule,
+  toScheduleStatus,
+  toTickRecord,
+} from "../schedule-row.ts";
 import type { SqliteConnection } from "./connection.ts";
 
 /** Schedules and their ticks, as statements of the one writing connection. */
