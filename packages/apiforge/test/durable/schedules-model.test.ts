@@ -3,7 +3,7 @@ import type { StoreFixture } from "@apiforge/testing/contracts";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineJob, defineSchedule } from "../../src/durable/index.ts";
+import { defineJob, defineSchedule, type CatchUp } from "../../src/durable/index.ts";
 import { postgres } from "../store/postgres-fixture.ts";
 import { sqliteMemory } from "../store/sqlite-fixture.ts";
 import { Harness, type Node } from "./harness.ts";
@@ -24,7 +24,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
 );
-const policies = fc.constantFrom("none", "latest", { atMost: 3 } as const);
+const policies = fc.constantFrom<CatchUp>("none", "latest", { atMost: 3 });
 
 /** Nodes with a clock each, so that time stops for one that is killed. */
 class Deployment {
@@ -121,11 +121,12 @@ function checkSchedules(fixture: StoreFixture, runs: number): Promise<void> {
       const recorded = (await harness.store.schedules.ticks("report", 100_000)).toReversed();
       expect(recorded.map(({ fireAt }) => fireAt)).toEqual(expected);
       const jobs = await harness.store.jobs.list({ limit: 100_000 });
-      expect(jobs.map(({ id, payload }) => [id, payload]).toSorted()).toEqual(
-        recorded
-          .filter(({ outcome }) => outcome === "fired")
-          .map(({ jobId, fireAt }) => [jobId, JSON.stringify({ fireAt })])
-          .toSorted(),
+      expect(new Set(jobs.map(({ id, payload }) => `${id} ${payload}`))).toEqual(
+        new Set(
+          recorded
+            .filter(({ outcome }) => outcome === "fired")
+            .map(({ jobId, fireAt }) => `${jobId} ${JSON.stringify({ fireAt })}`),
+        ),
       );
     }),
     { numRuns: runs },

@@ -129,7 +129,8 @@ describe.for(storeFixtures)("a schedule on $name", (fixture) => {
     const startAt = harness.open.clock.now();
     await stop(harness, await harness.started(definitions));
     await harness.open.advance(400_500);
-    await harness.started(definitions);
+    const node = await harness.started(definitions);
+    expect(complaints(node)).toMatchObject([{ fields: { missed: 395 } }]);
     const recorded = await harness.store.schedules.ticks("report", 1_000);
     expect(recorded.map(({ fireAt }) => (fireAt - startAt) / 1_000).toReversed()).toEqual(
       Array.from({ length: 400 }, (_, index) => index + 1),
@@ -154,6 +155,7 @@ describe.for(storeFixtures)("a schedule on $name", (fixture) => {
     await harness.advance(minuteMs);
     await third.durable.schedules.resume("report");
     await harness.advance(2 * minuteMs);
+    expect(complaints(third)).toEqual([]);
     expect(await ticks(harness, startAt)).toBe("1f 2m 3m 4m 5m 6m 7f 8f");
     expect(runs).toEqual([...minutes(startAt, 1, 1), ...minutes(startAt, 7, 8)]);
   });

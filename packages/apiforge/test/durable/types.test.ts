@@ -5,6 +5,7 @@ import {
   defineConsumer,
   defineEvent,
   defineJob,
+  defineSchedule,
   sql,
   type Durable,
   type EnqueuedJob,
@@ -92,6 +93,28 @@ describe("the types of the durable core", () => {
       defineEvent("x");
       // @ts-expect-error -- the types it wants are missing
       defineConsumer("x", { handle: async () => {} });
+    };
+    expectTypeOf(check).toBeFunction();
+  });
+
+  test("know the input of a schedule's job", () => {
+    const cron = "@daily";
+    const check = () => {
+      defineSchedule("x", { cron, job: zodJob, input: { at: "now" } });
+      defineSchedule("x", {
+        cron,
+        job: zodJob,
+        input: (tick) => {
+          expectTypeOf(tick.fireAt).toEqualTypeOf<number>();
+          return { at: "now" };
+        },
+      });
+      // @ts-expect-error -- the handler gets a date, the schedule sends text
+      defineSchedule("x", { cron, job: zodJob, input: { at: new Date() } });
+      // @ts-expect-error -- a field has the wrong type
+      defineSchedule("x", { cron, job: typeBoxJob, input: () => ({ count: "1" }) });
+      // @ts-expect-error -- there is no such policy
+      defineSchedule("x", { cron, job: zodJob, input: { at: "now" }, catchUp: "all" });
     };
     expectTypeOf(check).toBeFunction();
   });

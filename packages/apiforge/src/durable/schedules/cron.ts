@@ -46,7 +46,7 @@ function notCron(cron: string, reason: string): RangeError {
 
 function requireTimeZone(timeZone: string): void {
   try {
-    new Intl.DateTimeFormat("en", { timeZone });
+    new Intl.DateTimeFormat("en", { timeZone }).format();
   } catch {
     throw new RangeError(`"${timeZone}" is not a time zone; write for example "Europe/Berlin"`);
   }

@@ -32,6 +32,8 @@ export class Scheduler {
   readonly #parts: SchedulerParts;
   readonly #undeclared: Set<ScheduleDefinition>;
   readonly #failed = new Map<string, Failed>();
+  /** Missed ticks of schedules that are not done with their backlog. */
+  readonly #missed = new Map<string, number>();
   #timer: Timer | undefined;
   #loop: Promise<void> | undefined;
   #stopped = true;
@@ -104,11 +106,13 @@ export class Scheduler {
 
   async #take(definition: ScheduleDefinition): Promise<boolean> {
     const { turns, log } = this.#parts;
+    const { name } = definition;
     const turn = await turns.take(definition);
     if (turn.outcome === "left") return false;
-    if (turn.missed > 0) {
-      const fields = { schedule: definition.name, missed: turn.missed };
-      log.warn(fields, "ticks of a schedule were missed; they are recorded");
+    const missed = (this.#missed.get(name) ?? 0) + turn.missed;
+    this.#missed.set(name, turn.isComplete ? 0 : missed);
+    if (turn.isComplete && missed > 0) {
+      log.warn({ schedule: name, missed }, "ticks of a schedule were missed; they are recorded");
     }
     return true;
   }

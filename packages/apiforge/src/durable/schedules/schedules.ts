@@ -24,7 +24,7 @@ export interface ScheduleInfo {
 export interface Schedules {
   /** Every declared schedule, by name. */
   list(): Promise<readonly ScheduleInfo[]>;
-  /** Recorded ticks, latest first, 100 unless told; they are kept for a week. */
+  /** Recorded ticks, latest first, 100 unless told; they are kept for a week unless the core was told otherwise. */
   ticks(name: string, options?: { readonly limit?: number }): Promise<readonly TickRecord[]>;
   /** Stops firing, on all nodes and across restarts. Ticks are recorded as missed meanwhile. */
   pause(name: string): Promise<void>;

@@ -15,7 +15,13 @@ import { planDueTicks } from "./plan.ts";
 export type TurnOutcome =
   /** Another node has the schedule, or nobody has saved it. */
   | { readonly outcome: "left" }
-  | { readonly outcome: "taken"; readonly isComplete: boolean; readonly missed: number };
+  | {
+      readonly outcome: "taken";
+      /** False when more is due. */
+      readonly isComplete: boolean;
+      /** Ticks that nobody was there for; those of a paused schedule are missed on purpose. */
+      readonly missed: number;
+    };
 
 /** Deals with due ticks of schedules, a bounded number per commit. */
 export class ScheduleTurns {
@@ -39,7 +45,8 @@ export class ScheduleTurns {
       const turn = await this.#turn(tx, locked, locked.state, definition);
       if (turn.ticks.length > 0) await save(tx, turn.state, turn.ticks);
       const missed = turn.ticks.filter(({ outcome }) => outcome === "missed").length;
-      return { outcome: "taken", isComplete: turn.isComplete, missed };
+      const { isComplete } = turn;
+      return { outcome: "taken", isComplete, missed: locked.state.isPaused ? 0 : missed };
     });
     this.#onCommit();
     return value;
