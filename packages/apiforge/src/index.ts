@@ -62,11 +62,4 @@ export {
   snooze,
   type BackoffPolicy,
 } from "./resilience/index.ts";
-export type {
-  JobRecord,
-  JobState,
-  LogEvent,
-  Migration,
-  Pause,
-  TickRecord,
-} from "./store/index.ts";
+export type { JobRecord, JobState, LogEvent, Migration, Pause, TickRecord } from "./store/index.ts";
