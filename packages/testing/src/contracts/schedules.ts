@@ -139,7 +139,7 @@ export function schedulesContract(fixture: StoreFixture): void {
         await addNote(tx, "twice");
         await tx.saveSchedule(sampleState(startAt), [missed(startAt + minuteMs)]);
       });
-      await expect(twice).rejects.toMatchObject({ code: "store_query_failed" });
+      await expect(twice).rejects.toMatchObject({ code: "unique_violation" });
       expect(await noteIds(store)).toEqual([]);
       expect(await store.schedules.list()).toMatchObject([{ nextAt: startAt + 2 * minuteMs }]);
     });
