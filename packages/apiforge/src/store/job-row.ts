@@ -22,7 +22,10 @@ export const dueState = "case when lane is null then 1 else -1 end";
 
 /** Columns that a claim returns; `priority` is there to sort by, as RETURNING has no order. */
 export const claimedColumns =
-  "n, id, queue, type, tenant, payload, attempt, max_attempts, request_id, fence, deaths, priority, lane";
+  "n, id, queue, type, tenant, payload, attempt, max_attempts, request_id, fence, priority";
+
+/** What a claim returns beside {@link claimedColumns} of jobs that may have a key or a death behind them. */
+export const claimedLaneColumns = "deaths, lane";
 
 /** Claimed rows of jobs without a key, in the order in which they are to run. */
 export function toClaimedJobs(rows: readonly Row[]): readonly ClaimedJob[] {
@@ -33,7 +36,7 @@ export function toClaimedJobs(rows: readonly Row[]): readonly ClaimedJob[] {
     .map(toClaimedJob);
 }
 
-/** A claimed row; `start_in_ms` is only there for a job of a lane with a rate. */
+/** A claimed row, with {@link claimedLaneColumns} or without; `start_in_ms` is only there for a job of a lane with a rate. */
 export function toClaimedJob(row: Row): ClaimedJob {
   return {
     n: Number(row["n"]),
@@ -46,7 +49,7 @@ export function toClaimedJob(row: Row): ClaimedJob {
     maxAttempts: Number(row["max_attempts"]),
     requestId: String(row["request_id"]),
     fence: Number(row["fence"]),
-    deaths: Number(row["deaths"]),
+    deaths: Number(row["deaths"] ?? 0),
     key: textOrNull(row["lane"]),
     startInMs: numberOrNull(row["start_in_ms"]),
     deadlineInMs: numberOrNull(row["deadline_in_ms"]),

@@ -4,6 +4,7 @@ import type { Clock } from "../../kernel/index.ts";
 import type { ClaimedJob } from "../contract.ts";
 import {
   claimedColumns,
+  claimedLaneColumns,
   deadlineExceededError,
   dueState,
   rateHorizonUs,
@@ -42,7 +43,10 @@ const expireText = countingLanes(
 );
 const lease =
   "update forge_jobs set state = 2, attempt = attempt + 1, fence = $3, lease_owner = $1";
-const leased = `returning ${claimedColumns}, deadline_at - forge_now() as deadline_in_ms`;
+// Most have none, and the clock is asked for each that has.
+const leased = `returning ${claimedColumns},
+   case when deadline_at is not null then deadline_at - forge_now() end as deadline_in_ms`;
+const leasedOthers = `${leased}, ${claimedLaneColumns}`;
 const unexpired = `(deadline_at is null or deadline_at > ${now})`;
 const unpaused = "not exists (select from forge_paused_queues where queue = $2)";
 // An array in place of a join: the planner then reads the picked rows by their key, and picks once.
@@ -59,7 +63,7 @@ const suspectText = `${lease}
      select n from forge_jobs where queue = $2 and state = 1 and deaths > 0 and ${unexpired}
        and ${unpaused} and not ${holdsSuspect}
      order by priority, n limit 1 for update skip locked))
-   ${leased}`;
+   ${leasedOthers}`;
 // Every lane its equal share first; what that leaves goes to the first that have more.
 const lanesText = `with lane as materialized (
      select key, turn, spacing_us, waiting, concurrency - running as free,
@@ -94,7 +98,7 @@ const lanesText = `with lane as materialized (
      ) ranked
      where deaths = 0 or (suspect = 1 and not ${holdsSuspect})
    ), claimed as (
-     ${lease} where n = any(array(select n from admitted)) ${leased}
+     ${lease} where n = any(array(select n from admitted)) ${leasedOthers}
    ), taken as (
      select key, picked.spacing_us, picked.start_at_us, count(admitted.n)::integer as jobs
      from picked left join admitted using (n, key)

@@ -4,13 +4,14 @@ import type { Clock } from "../../kernel/index.ts";
 import type { ClaimedJob } from "../contract.ts";
 import {
   claimedColumns,
+  claimedLaneColumns,
   deadlineExceededError,
   dueState,
   toClaimedJob,
   toClaimedJobs,
 } from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
-import type { LaneShare, LaneTable } from "./lanes.ts";
+import { openLane, type LaneShare, type LaneTable } from "./lanes.ts";
 
 const promoteLimit = 1_000;
 const expireLimit = 1_000;
@@ -19,6 +20,8 @@ const expireLimit = 1_000;
 export class ClaimTable {
   readonly #clock: Clock;
   readonly #lanes: LaneTable;
+  readonly #due: StatementSync;
+  readonly #seen: StatementSync;
   readonly #promote: StatementSync;
   readonly #expired: StatementSync;
   readonly #expire: StatementSync;
@@ -40,6 +43,18 @@ export class ClaimTable {
     const ready = "select n from forge_jobs where queue = ?2 and state = 1 and deaths = 0";
     const unexpired = "(deadline_at is null or deadline_at > ?4)";
     const inOrder = "order by priority, n limit ?3";
+    // Most claims find nothing of this kind, and asking costs less than trying.
+    this.#due = connection.prepare(
+      `select exists (select 1 from forge_jobs where state = 0 and run_at <= ?1) as scheduled,
+         exists (select 1 from forge_lanes where resting = 1 and next_at_us <= ?1 * 1000) as resting,
+         exists (select 1 from forge_jobs
+           where deadline_at is not null and state < 2 and deadline_at <= ?1) as late`,
+    );
+    this.#seen = connection.prepare(
+      `select exists (select 1 from forge_lanes where queue = ?1 and ${openLane}) as lanes,
+         exists (select 1 from forge_jobs where queue = ?1 and state = 1 and deaths > 0) as suspects,
+         exists (select 1 from forge_paused_queues where queue = ?1) as paused`,
+    );
     this.#promote = connection.prepare(
       `update forge_jobs set state = ${dueState} where n in
          (select n from forge_jobs where state = 0 and run_at <= ? order by run_at limit ${promoteLimit})
@@ -72,22 +87,21 @@ export class ClaimTable {
     );
     this.#claimNamed = connection.prepare(
       `${lease} where n = ?2
-       returning ${claimedColumns}, deadline_at - ?4 as deadline_in_ms, ?3 as start_in_ms`,
+       returning ${claimedColumns}, ${claimedLaneColumns}, deadline_at - ?4 as deadline_in_ms, ?3 as start_in_ms`,
     );
   }
 
   claim(queue: string, owner: string, limit: number, keyedLimit: number): readonly ClaimedJob[] {
-    this.#promoteDue();
-    this.#lanes.wake();
-    const isAllExpired = this.#expireLate() < expireLimit;
-    if (this.#lanes.isPaused(queue)) return [];
+    const isAllExpired = this.#upkeep();
+    const [hasLanes, hasSuspects, isPaused] = this.#survey(queue);
+    if (isPaused) return [];
     const suspects = new SuspectRule(() => this.#holdsSuspect.get(owner) !== undefined);
     const claimed: ClaimedJob[] = [];
     const room = (): number => limit - claimed.length;
     const others = (): void => {
-      if (room() > 0) claimed.push(...this.#claimSuspect(queue, owner, suspects));
+      if (hasSuspects && room() > 0) claimed.push(...this.#claimSuspect(queue, owner, suspects));
       const keyed = Math.min(keyedLimit, room());
-      if (keyed > 0) claimed.push(...this.#claimLanes(queue, owner, keyed, suspects));
+      if (hasLanes && keyed > 0) claimed.push(...this.#claimLanes(queue, owner, keyed, suspects));
     };
     const othersFirst = this.#othersFirst.delete(queue);
     if (!othersFirst) this.#othersFirst.add(queue);
@@ -99,6 +113,20 @@ export class ClaimTable {
     }
     if (!othersFirst) others();
     return claimed;
+  }
+
+  /** Moves on what time has moved on; false when more jobs are past their deadline than were buried. */
+  #upkeep(): boolean {
+    const due = this.#due.get(this.#clock.now());
+    if (due?.["scheduled"] === 1) this.#promoteDue();
+    if (due?.["resting"] === 1) this.#lanes.wake();
+    return due?.["late"] !== 1 || this.#expireLate() < expireLimit;
+  }
+
+  /** Whether the queue has open lanes, has suspects, is paused. */
+  #survey(queue: string): readonly [lanes: boolean, suspects: boolean, paused: boolean] {
+    const seen = this.#seen.get(queue);
+    return [seen?.["lanes"] === 1, seen?.["suspects"] === 1, seen?.["paused"] === 1];
   }
 
   #promoteDue(): void {

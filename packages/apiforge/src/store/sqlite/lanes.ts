@@ -7,7 +7,8 @@ import type { SqliteConnection } from "./connection.ts";
 
 const wakeLimit = 1_000;
 /** A lane that may hand out jobs: the conditions of the index `forge_lanes_open`. */
-const open = "waiting > 0 and running < concurrency and resting = 0 and paused_at is null";
+export const openLane =
+  "waiting > 0 and running < concurrency and resting = 0 and paused_at is null";
 
 /** What a claim may take of one lane. */
 export interface LaneShare {
@@ -32,7 +33,6 @@ export class LaneTable {
   readonly #resume: StatementSync;
   readonly #pauseQueue: StatementSync;
   readonly #resumeQueue: StatementSync;
-  readonly #isPaused: StatementSync;
   readonly #paused: StatementSync;
   #turn: number;
 
@@ -68,7 +68,7 @@ export class LaneTable {
              case spacing_us when 0 then asked.jobs
                else max(0, (now_us + ${rateHorizonUs - 1} - max(next_at_us, now_us)) / spacing_us + 1)
              end) as capacity
-         from asked, forge_lanes where queue = ?1 and ${open} order by turn limit ?3
+         from asked, forge_lanes where queue = ?1 and ${openLane} order by turn limit ?3
        ), fair as (
          select *, min(capacity, asked / count(*) over ()) as share from lane
        ), rest as (
@@ -102,7 +102,6 @@ export class LaneTable {
       "insert into forge_paused_queues (queue, paused_at) values (?, ?) on conflict do nothing",
     );
     this.#resumeQueue = connection.prepare("delete from forge_paused_queues where queue = ?");
-    this.#isPaused = connection.prepare("select 1 from forge_paused_queues where queue = ?");
     this.#paused = connection.prepare(
       `select queue, null as key, paused_at from forge_paused_queues
        union all select queue, key, paused_at from forge_lanes where paused_at is not null limit ?`,
@@ -153,10 +152,6 @@ export class LaneTable {
   /** Removes a lane that nothing is left of: no job in any state, no pause, no start to wait for. */
   sweep(queue: string, key: string): void {
     this.#sweep.run(queue, key, this.#nowUs());
-  }
-
-  isPaused(queue: string): boolean {
-    return this.#isPaused.get(queue) !== undefined;
   }
 
   pause(queue: string, key: string | null): void {
