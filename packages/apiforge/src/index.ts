@@ -14,26 +14,45 @@ export {
   type System,
 } from "./app/index.ts";
 export {
+  batchAccepted,
+  batchCompleted,
+  batchProgressed,
+  defineBatch,
   defineConsumer,
   defineEvent,
   defineJob,
   sql,
+  type Batches,
+  type BatchDefinition,
+  type BatchItem,
+  type BatchItemContext,
+  type BatchOptions,
+  type BatchRate,
+  type BatchReader,
   type ConsumerContext,
   type ConsumerDefinition,
   type EnqueueOptions,
   type EventDefinition,
+  type FinishedItem,
+  type ItemError,
+  type ItemStatus,
   type JobContext,
   type JobDefinition,
   type JobOptions,
   type Reader,
+  type StagedBatch,
   type Transaction,
+  type TransactionBatches,
 } from "./durable/index.ts";
 export {
   badRequest,
+  batchBody,
   conflict,
   defineRoute,
+  eventStreamReply,
   forbidden,
   listQuery,
+  ndjsonReply,
   notFound,
   pageOf,
   paymentRequired,
@@ -41,6 +60,7 @@ export {
   type Principal,
   type RequestInfo,
   type Route,
+  type ServerSentEvent,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {
@@ -50,4 +70,4 @@ export {
   retryAfter,
   type BackoffPolicy,
 } from "./resilience/index.ts";
-export type { LogEvent, Migration } from "./store/index.ts";
+export type { BatchRecord, BatchState, LogEvent, Migration } from "./store/index.ts";

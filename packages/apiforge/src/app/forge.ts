@@ -82,6 +82,7 @@ async function assemble(
     log,
     jobs: system.jobs,
     consumers: system.consumers,
+    batches: system.batches,
     concurrency: config.jobConcurrency,
   });
   const edge = await buildEdge(config, system, store, durable, log);

@@ -1,4 +1,4 @@
-import type { ConsumerDefinition, JobDefinition } from "../durable/index.ts";
+import type { BatchDefinition, ConsumerDefinition, JobDefinition } from "../durable/index.ts";
 import type { Route } from "../edge/index.ts";
 import type { Migration } from "../store/index.ts";
 
@@ -7,6 +7,7 @@ export interface System {
   readonly routes?: readonly Route[];
   readonly jobs?: readonly JobDefinition[];
   readonly consumers?: readonly ConsumerDefinition[];
+  readonly batches?: readonly BatchDefinition[];
   /** Applied after APIForge's own and those of the systems before it. Names are unique across systems. */
   readonly migrations?: readonly Migration[];
 }
@@ -17,6 +18,7 @@ export function mergeSystems(systems: readonly System[]): Required<System> {
     routes: systems.flatMap((system) => system.routes ?? []),
     jobs: systems.flatMap((system) => system.jobs ?? []),
     consumers: systems.flatMap((system) => system.consumers ?? []),
+    batches: systems.flatMap((system) => system.batches ?? []),
     migrations: systems.flatMap((system) => system.migrations ?? []),
   };
 }

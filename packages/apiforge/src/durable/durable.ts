@@ -7,6 +7,10 @@ import {
   type Log,
 } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
+import { createBatches, type Batches } from "./batches/batches.ts";
+import { buryDeadChunks } from "./batches/burial.ts";
+import { chunkJob } from "./batches/chunk-job.ts";
+import type { BatchDefinition } from "./batches/definition.ts";
 import type { ConsumerDefinition, JobDefinition } from "./definitions.ts";
 import { ConsumerRunner } from "./events/consumer-runner.ts";
 import type { WriteOutcome, WriteRequest } from "./execute.ts";
@@ -30,6 +34,8 @@ export interface DurableOptions {
   readonly log: Log;
   readonly jobs: readonly JobDefinition[];
   readonly consumers: readonly ConsumerDefinition[];
+  /** Default none. */
+  readonly batches?: readonly BatchDefinition[];
   readonly clock?: Clock;
   readonly random?: () => number;
   /** Attempts per queue that run at once in this process. Default 20. */
@@ -50,6 +56,7 @@ export interface Durable {
   read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T>;
   /** One commit outside of any request, for set-up and scripts. */
   transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  readonly batches: Batches;
   /** Recovers what a crashed process left and begins to run jobs and consumers. */
   start(): Promise<void>;
   /** Finishes running attempts within `deadlineMs`, gives back the rest. Nothing of it runs afterwards. */
@@ -65,6 +72,7 @@ export function createDurable(options: DurableOptions): Durable {
 }
 
 class DurableCore implements Durable {
+  readonly batches: Batches;
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #executor: Executor;
@@ -78,7 +86,11 @@ class DurableCore implements Durable {
   };
 
   constructor(options: DurableOptions) {
-    const { store, log, clock = systemClock, random = Math.random } = options;
+    const { store, log, clock = systemClock, random = Math.random, batches = [] } = options;
+    const jobs = [
+      ...options.jobs,
+      ...batches.map((definition) => chunkJob(definition, { store, clock, log, random })),
+    ];
     const owner = newId("wrk");
     const pollMs = durationMs(options.poll ?? "1s");
     const parts: WorkerParts = {
@@ -87,14 +99,16 @@ class DurableCore implements Durable {
       log,
       owner,
       random,
-      definitions: byName("job", options.jobs),
+      definitions: byName("job", jobs),
       onCommit: this.#wake,
     };
     byName("consumer", options.consumers);
+    byName("batch", batches);
     this.#store = store;
     this.#clock = clock;
+    this.batches = createBatches(store, clock);
     this.#executor = new Executor(store, clock, this.#wake);
-    this.#workers = queueNames(options.jobs).map((queue) => {
+    this.#workers = queueNames(jobs).map((queue) => {
       const { concurrency = defaultConcurrency } = options;
       return new QueueWorker(queue, { concurrency, pollMs }, parts);
     });
@@ -110,11 +124,16 @@ class DurableCore implements Durable {
       onLost: () => this.#abortAttempts(),
       onRecovered: this.#wake,
     });
-    this.#housekeeper = new Housekeeper(store, clock, log, {
+    const retention = {
       idempotencyMs: durationMs(options.idempotencyRetention ?? "24h"),
       completedJobMs: durationMs(options.completedJobRetention ?? "24h"),
       everyMs: durationMs("1m"),
-    });
+    };
+    const bury = async (): Promise<void> => {
+      await buryDeadChunks({ store, log, now: () => clock.now(), definitions: batches });
+      this.#wake();
+    };
+    this.#housekeeper = new Housekeeper(store, clock, log, retention, bury);
   }
 
   execute(request: WriteRequest): Promise<WriteOutcome> {

@@ -7,6 +7,14 @@ export const durableErrors = {
   payload_too_large: { type: "invalid_request_error", status: 413, retryable: false },
   job_lease_lost: { type: "api_error", status: 500, retryable: false },
   job_completed_twice: { type: "api_error", status: 500, retryable: false },
+  batch_empty: { type: "invalid_request_error", status: 400, retryable: false },
+  batch_too_large: { type: "invalid_request_error", status: 400, retryable: false },
+  batch_item_invalid: { type: "invalid_request_error", status: 400, retryable: false },
+  batch_item_too_large: { type: "invalid_request_error", status: 400, retryable: false },
+  batch_item_timeout: { type: "api_error", status: 500, retryable: true },
+  batch_result_too_large: { type: "api_error", status: 500, retryable: false },
+  batch_cancelled: { type: "api_error", status: 500, retryable: false },
+  batch_lost: { type: "api_error", status: 500, retryable: true },
   job_timeout: { type: "api_error", status: 500, retryable: true },
 } as const;
 

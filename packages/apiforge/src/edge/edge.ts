@@ -68,7 +68,7 @@ const timeoutCheckIntervalMs = 5_000;
  */
 export function createEdge(options: EdgeOptions): Edge {
   const { log, clock } = options;
-  let isClosing = false;
+  const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const services: Services = {
     durable: options.durable,
@@ -76,7 +76,9 @@ export function createEdge(options: EdgeOptions): Edge {
     principals: new PrincipalCache(clock),
     cursors: createCursorCodec(options.cursorKey),
     log,
-    isClosing: () => isClosing,
+    isClosing: () => closing.signal.aborted,
+    closing: closing.signal,
+    clock,
   };
   const server = createServer(log, services.isClosing);
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
@@ -105,7 +107,7 @@ export function createEdge(options: EdgeOptions): Edge {
     },
     inject: (request) => server.inject(request),
     close() {
-      isClosing = true;
+      closing.abort();
       closed ??= close();
       return closed;
     },

@@ -1,2 +1,4 @@
+export * from "./batch-contract.ts";
+export { chunkSelect, toBatchRecord, toStoredChunk } from "./batch-row.ts";
 export * from "./contract.ts";
 export { storeError, storeErrors } from "./errors.ts";

@@ -27,6 +27,8 @@ export function faultyStore(store: Store): FaultyStore {
     workers: store.workers,
     events: store.events,
     idempotency: store.idempotency,
+    batches: store.batches,
+    rates: store.rates,
     read: (label, work, tenant) => store.read(label, work, tenant),
     check: () => store.check(),
     close: () => store.close(),

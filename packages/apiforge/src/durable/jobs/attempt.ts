@@ -1,6 +1,6 @@
 import { ApiForgeError, reach } from "../../kernel/index.ts";
 import { backoffDelayMs, retryWaitMs } from "../../resilience/index.ts";
-import type { ClaimedJob, JobLease, JobSettlement } from "../../store/index.ts";
+import type { ClaimedJob, JobLease, JobSettlement, StoreTransaction } from "../../store/index.ts";
 import type { JobDefinition } from "../definitions.ts";
 import { durableError } from "../errors.ts";
 import { createTransaction, type Transaction } from "../transaction.ts";
@@ -79,6 +79,7 @@ class Attempt {
       idempotencyKey: job.id,
       signal: this.#controller.signal,
       complete: (effects) => this.#complete(effects),
+      commit: (effects) => this.#commit(effects),
     });
     // The handler has begun and waits for something.
     reach("mid-handler");
@@ -94,9 +95,25 @@ class Attempt {
         `Job ${job.type} was completed before; call complete() once, as the last step.`,
       );
     }
+    // First the fence: a stale process writes nothing at all.
+    await this.#transact((store) => store.completeJob(lease), effects);
+    this.completed = true;
+    this.#parts.onCommit();
+  }
+
+  async #commit(effects: (tx: Transaction) => Promise<void>): Promise<void> {
+    const lease: JobLease = { n: this.#job.n, fence: this.#job.fence };
+    await this.#transact((store) => store.holdJob(lease), effects);
+    this.#parts.onCommit();
+  }
+
+  async #transact(
+    fence: (store: StoreTransaction) => Promise<boolean>,
+    effects: (tx: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const job = this.#job;
     await this.#parts.store.transact(`job ${job.type}`, async (store) => {
-      // First the fence: a stale process writes nothing at all.
-      if (!(await store.completeJob(lease))) {
+      if (!(await fence(store))) {
         throw durableError(
           "job_lease_lost",
           `Job ${job.id} was taken over by another process; this attempt has no effect.`,
@@ -104,8 +121,6 @@ class Attempt {
       }
       await effects(createTransaction(store, job, this.#parts.clock.now()));
     });
-    this.completed = true;
-    this.#parts.onCommit();
   }
 
   #withinTimeout(timeoutMs: number, running: Promise<void>): Promise<void> {

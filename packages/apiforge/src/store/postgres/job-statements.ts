@@ -34,6 +34,7 @@ const releaseLostText = `update forge_jobs set state = 1, lease_owner = null, at
    where state = 2 and lease_owner = $1 and fence = any($2::bigint[])`;
 const completeText = `update forge_jobs set state = 3, lease_owner = null, finished_at = forge_now()
    where n = $1 and fence = $2 and state = 2`;
+const holdText = "select n from forge_jobs where n = $1 and fence = $2 and state = 2 for share";
 // One statement for all outcomes, so that a batch is stored whole or not at all.
 const settle = rowsStatement(
   ["bigint", "bigint", "smallint", "bigint", "integer", "text"],
@@ -73,6 +74,11 @@ export function findHolder(job: NewJob): Command {
 /** Marks a leased job completed. */
 export function completeJob(lease: JobLease): Command {
   return command(completeText, lease.n, lease.fence);
+}
+
+/** Locks a leased job against whoever would give it to another owner; answers one row when it is held. */
+export function holdJob(lease: JobLease): Command {
+  return command(holdText, lease.n, lease.fence);
 }
 
 /** Makes up to 1,000 due jobs of any queue ready. */

@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 
 import { systemClock, type Clock, type Log } from "../../kernel/index.ts";
+import type { BatchStore, RateStore } from "../batch-contract.ts";
 import type {
   Committed,
   EventStore,
@@ -14,6 +15,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
+import { BatchTable } from "./batches.ts";
 import { command } from "./command.ts";
 import { connectAlone, loadDriver } from "./driver.ts";
 import { EventLog } from "./events.ts";
@@ -21,6 +23,7 @@ import { IdempotencyTable } from "./idempotency.ts";
 import { JobTable } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
 import { ConnectionPool } from "./pool.ts";
+import { RateTable } from "./rates.ts";
 import { SnapshotReaders } from "./readers.ts";
 import { openTenantGuard, type TenantGuard } from "./tenant-guard.ts";
 import { WorkerTable } from "./workers.ts";
@@ -106,6 +109,8 @@ class PostgresStore implements Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly batches: BatchStore;
+  readonly rates: RateStore;
   readonly #pool: ConnectionPool;
   readonly #writer: UnitWriter;
   readonly #readers: SnapshotReaders;
@@ -123,6 +128,8 @@ class PostgresStore implements Store {
     this.workers = new WorkerTable(pool);
     this.events = events;
     this.idempotency = new IdempotencyTable(pool);
+    this.batches = new BatchTable(pool);
+    this.rates = new RateTable(pool);
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {

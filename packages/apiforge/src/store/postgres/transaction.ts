@@ -1,3 +1,4 @@
+import type { BatchTransaction } from "../batch-contract.ts";
 import type {
   ConsumerState,
   IdempotencyRecord,
@@ -13,6 +14,7 @@ import type {
   StoreTransaction,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import { batchTransaction } from "./batches.ts";
 import { command, fragmentCommand, type Command } from "./command.ts";
 import type { PostgresConnection } from "./connection.ts";
 import {
@@ -25,7 +27,7 @@ import {
 import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
-import { completeJob, findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
+import { completeJob, findHolder, holdJob, insertJobs, insertUniqueJob } from "./job-statements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
 import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
 
@@ -99,6 +101,11 @@ export class PostgresTransaction implements StoreTransaction {
     return result?.changes === 1;
   }
 
+  async holdJob(lease: JobLease): Promise<boolean> {
+    const [held] = await this.#send([holdJob(lease)]);
+    return held?.rows.length === 1;
+  }
+
   async lockConsumer(name: string): Promise<ConsumerState | undefined> {
     const [locked] = await this.#send([lockConsumer(name)]);
     return toConsumerState(locked) ?? (await this.#addConsumer(name));
@@ -111,6 +118,10 @@ export class PostgresTransaction implements StoreTransaction {
   async advanceConsumer(name: string, cursor: number): Promise<void> {
     this.#requireOpen();
     this.#cursors.set(name, cursor);
+  }
+
+  get batches(): BatchTransaction {
+    return batchTransaction((commands) => this.#send(commands));
   }
 
   /** Writes what was put into the commit and commits, in one round trip; answers the log position to report. */

@@ -31,6 +31,7 @@ export class JobTable {
   readonly #promote: StatementSync;
   readonly #claim: StatementSync;
   readonly #complete: StatementSync;
+  readonly #held: StatementSync;
   readonly #retry: StatementSync;
   readonly #bury: StatementSync;
   readonly #release: StatementSync;
@@ -67,6 +68,7 @@ export class JobTable {
     this.#complete = connection.prepare(
       `update forge_jobs set state = 3, lease_owner = null, finished_at = ? ${held}`,
     );
+    this.#held = connection.prepare(`select 1 from forge_jobs ${held}`);
     this.#retry = connection.prepare(
       `update forge_jobs set state = ?, run_at = ?, lease_owner = null, last_error = ? ${held}`,
     );
@@ -118,6 +120,10 @@ export class JobTable {
 
   complete(lease: JobLease): boolean {
     return this.#complete.run(this.#clock.now(), lease.n, lease.fence).changes === 1;
+  }
+
+  holds(lease: JobLease): boolean {
+    return this.#held.get(lease.n, lease.fence) !== undefined;
   }
 
   settle(settlement: JobSettlement): boolean {

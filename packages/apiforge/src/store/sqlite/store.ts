@@ -1,6 +1,7 @@
 import { backup as backupDatabase } from "node:sqlite";
 
 import { systemClock, type Clock } from "../../kernel/index.ts";
+import type { BatchStore, RateStore } from "../batch-contract.ts";
 import type {
   Committed,
   EventStore,
@@ -14,6 +15,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
+import { BatchTable } from "./batches.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { inMemory, openReader, openWriter, type SqliteConnection } from "./connection.ts";
 import { prepareFolder } from "./data-folder.ts";
@@ -22,6 +24,7 @@ import { IdempotencyTable } from "./idempotency.ts";
 import { JobTable } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
 import { lockProcess, type ProcessLock } from "./process-lock.ts";
+import { RateTable } from "./rates.ts";
 import { ReaderPool } from "./readers.ts";
 import { ConsumerTable, type Tables } from "./transaction.ts";
 import { WalSync } from "./wal-sync.ts";
@@ -59,6 +62,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       events: new EventLog(connection),
       jobs: new JobTable(connection, clock),
       consumers: new ConsumerTable(connection),
+      batches: new BatchTable(connection, clock),
+      rates: new RateTable(connection, clock),
     };
     const sync = new WalSync(path);
     await sync.wait();
@@ -105,6 +110,8 @@ class SqliteStore implements Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly batches: BatchStore;
+  readonly rates: RateStore;
   readonly #parts: SqliteParts;
   #closing: Promise<void> | undefined;
 
@@ -114,6 +121,8 @@ class SqliteStore implements Store {
     this.workers = this.#workerStore();
     this.events = this.#eventStore();
     this.idempotency = this.#idempotencyStore();
+    this.batches = this.#batchStore();
+    this.rates = this.#rateStore();
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {
@@ -227,6 +236,27 @@ class SqliteStore implements Store {
       find: (digest) => this.#unit("find answer", () => idempotency.find(digest)),
       sweep: (olderThanMs, limit) =>
         this.#unit("sweep answers", () => idempotency.sweep(olderThanMs, limit)),
+    };
+  }
+
+  #batchStore(): BatchStore {
+    const { batches } = this.#parts.tables;
+    return {
+      find: (id) => this.#unit("find batch", () => batches.find(id)),
+      loadChunk: (batchId, position) =>
+        this.#unit("load chunk", () => batches.loadChunk(batchId, position)),
+      deadJobs: (types, limit) => this.#unit("dead chunks", () => batches.deadJobs(types, limit)),
+      discard: (id) => this.#unit("discard batch", () => batches.discard(id)),
+      sweep: (abandonedMs, limit) =>
+        this.#unit("sweep batches", () => batches.sweep(abandonedMs, limit)),
+    };
+  }
+
+  #rateStore(): RateStore {
+    const { rates } = this.#parts.tables;
+    return {
+      reserve: (name, wanted, spacingMs, withinMs) =>
+        this.#unit("reserve slots", () => rates.reserve(name, wanted, spacingMs, withinMs)),
     };
   }
 }
