@@ -1,10 +1,12 @@
 import { describe } from "vitest";
+import { batchesContract } from "./batches.ts";
 import { consumersContract } from "./consumers.ts";
 import { eventsContract } from "./events.ts";
 import type { StoreFixture } from "./fixture.ts";
 import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
 import { migrationsContract } from "./migrations.ts";
+import { ratesContract } from "./rates.ts";
 import { shutdownContract } from "./shutdown.ts";
 import { tenantsContract } from "./tenants.ts";
 import { transactionsContract } from "./transactions.ts";
@@ -37,6 +39,12 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("consumers", () => {
       consumersContract(fixture);
+    });
+    describe("batches", () => {
+      batchesContract(fixture);
+    });
+    describe("rates", () => {
+      ratesContract(fixture);
     });
     describe("migrations", () => {
       migrationsContract(fixture);

@@ -88,7 +88,8 @@ export class ChunkRun {
     const { rate } = this.#definition;
     if (rate === undefined) return undefined;
     const { store, clock } = this.#parts;
-    return new RatePacer(store.rates, clock, rateName(this.#definition, rate, batch), rate);
+    const name = rateName(this.#definition, rate, batch);
+    return new RatePacer({ rates: store.rates, clock, name, rate, signal: this.#job.signal });
   }
 
   /** Runs items one after another until none is left or this visit is over. */
@@ -99,10 +100,10 @@ export class ChunkRun {
     pacer: RatePacer | undefined,
   ): Promise<void> {
     // Taken from the end, which costs nothing; order among a chunk's items means nothing.
-    while (this.#mayBegin() && offsets.length > 0) {
-      if (pacer !== undefined && !(await this.#hasSlot(pacer, offsets.length))) return;
+    while (this.#mayBegin()) {
       const offset = offsets.pop();
-      if (offset === undefined || !this.#mayBegin()) return;
+      if (offset === undefined) return;
+      if (pacer !== undefined && !(await this.#hasSlot(pacer, offsets.length + 1))) return;
       await this.#runItem(chunk, ledger, offset);
     }
   }
@@ -110,7 +111,7 @@ export class ChunkRun {
   async #hasSlot(pacer: RatePacer, wanted: number): Promise<boolean> {
     const laterMs = await pacer.next(wanted);
     this.#slotInMs = Math.max(this.#slotInMs, laterMs);
-    return laterMs === 0;
+    return laterMs === 0 && this.#mayBegin();
   }
 
   #mayBegin(): boolean {

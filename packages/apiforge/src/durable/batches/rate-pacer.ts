@@ -7,20 +7,33 @@ const withinMs = 2_000;
 /** A slot that is missed by more is lost: used late, it would crowd the one after it. */
 const toleranceMs = 50;
 
+/** What a pacer is made of. */
+export interface PacerParts {
+  readonly rates: RateStore;
+  readonly clock: Clock;
+  /** Who shares the rate. */
+  readonly name: string;
+  readonly rate: BatchRate;
+  /** Ends every wait. */
+  readonly signal: AbortSignal;
+}
+
 /** Hands out the shared slots of a rate to the items of one chunk. */
 export class RatePacer {
   readonly #rates: RateStore;
   readonly #clock: Clock;
   readonly #name: string;
+  readonly #signal: AbortSignal;
   readonly #spacingMs: number;
   #slots = 0;
   #nextAt = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(rates: RateStore, clock: Clock, name: string, rate: BatchRate) {
+  constructor({ rates, clock, name, rate, signal }: PacerParts) {
     this.#rates = rates;
     this.#clock = clock;
     this.#name = name;
+    this.#signal = signal;
     this.#spacingMs = durationMs(rate.per) / rate.limit;
   }
 
@@ -35,7 +48,7 @@ export class RatePacer {
   }
 
   async #take(wanted: number): Promise<number> {
-    for (;;) {
+    while (!this.#signal.aborted) {
       if (this.#slots === 0) {
         const laterMs = await this.#reserve(wanted);
         if (laterMs > 0) return laterMs;
@@ -48,6 +61,7 @@ export class RatePacer {
       if (waitMs > 0) await this.#wait(waitMs);
       return 0;
     }
+    return 0;
   }
 
   async #reserve(wanted: number): Promise<number> {
@@ -65,7 +79,15 @@ export class RatePacer {
   }
 
   #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#clock.after(Math.ceil(ms), resolve));
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        this.#signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = this.#clock.after(Math.ceil(ms), end);
+      this.#signal.addEventListener("abort", end, { once: true });
+    });
   }
 }
 

@@ -6,8 +6,8 @@ import type { BatchDefinition } from "./definition.ts";
 
 /** Text of one chunk, in UTF-16 units, above which it is full whatever the number of its items. */
 const maxChunkChars = 256 * 1_024;
-/** Chunks that are being stored while more items come in; what memory a slow store may cost. */
-const maxUnderWay = 2;
+/** Chunks that wait to be stored while more items come in; what memory a slow store may cost. */
+const maxWaiting = 4;
 /** Longest stored item. */
 export const maxItemChars = 64 * 1_024;
 
@@ -32,7 +32,9 @@ export class BatchStager {
   #chars = 0;
   #total = 0;
   #position = 0;
-  readonly #underWay = new Set<Promise<void>>();
+  /** Chunks for the next commit: those that are ready while one is on its way share another. */
+  #waiting: NewChunk[] = [];
+  #storing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   /** @param noun what the items are called where there are too many. */
@@ -56,8 +58,8 @@ export class BatchStager {
     this.#chars += text.length;
     this.#total += 1;
     if (this.#texts.length < chunkItems && this.#chars < maxChunkChars) return undefined;
-    this.#storeChunk();
-    return this.#underWay.size < maxUnderWay ? undefined : this.#waitForOne();
+    this.#closeChunk();
+    return this.#waiting.length < maxWaiting ? undefined : this.#drained();
   }
 
   /**
@@ -66,45 +68,49 @@ export class BatchStager {
    */
   async end(): Promise<StagedBatch> {
     if (this.#total === 0) throw durableError("batch_empty", `Send at least one of ${this.#noun}`);
-    if (this.#texts.length > 0) this.#storeChunk();
-    await Promise.all(this.#underWay);
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#texts.length > 0) this.#closeChunk();
+    await this.#drained();
     const { id } = this.#batch;
     return { id, definition: this.#definition, total: this.#total, chunks: this.#position };
   }
 
   /** Gives up what was stored; the housekeeper deletes it. Throws nothing: it would find it in time anyway. */
   async discard(): Promise<void> {
-    await Promise.all(this.#underWay);
+    await this.#storing;
     if (this.#position > 0)
       await this.#store.batches.discard(this.#batch.id).catch(() => undefined);
   }
 
-  #storeChunk(): void {
+  #closeChunk(): void {
     const itemCount = this.#texts.length;
-    const chunk: NewChunk = {
+    this.#waiting.push({
       position: this.#position,
       firstIndex: this.#total - itemCount,
       itemCount,
       items: `[${this.#texts.join()}]`,
-    };
+    });
     this.#position += 1;
     this.#texts = [];
     this.#chars = 0;
-    const stored = this.#store
-      .transact("stage batch", (tx) => tx.batches.stage(this.#batch, [chunk]))
-      .then(
-        () => undefined,
-        (error: unknown) => {
-          this.#failure ??= { error };
-        },
-      )
-      .finally(() => this.#underWay.delete(stored));
-    this.#underWay.add(stored);
+    this.#storing ??= this.#storeWaiting();
   }
 
-  async #waitForOne(): Promise<void> {
-    await Promise.race(this.#underWay);
+  async #storeWaiting(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0) {
+        const chunks = this.#waiting;
+        this.#waiting = [];
+        await this.#store.transact("stage batch", (tx) => tx.batches.stage(this.#batch, chunks));
+      }
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    // In the same turn as the last look at what waits: a chunk that came in between would stay.
+    this.#storing = undefined;
+  }
+
+  async #drained(): Promise<void> {
+    await this.#storing;
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 }

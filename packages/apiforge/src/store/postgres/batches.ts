@@ -44,6 +44,7 @@ const countText = `update forge_batches batch set
      closed_chunks = batch.closed_chunks + $4,
      state = case when batch.state = 1 then 2 else batch.state end,
      started_at = coalesce(batch.started_at, clock.at), updated_at = clock.at,
+     report_due = case when batch.reported_at + ${reportEveryMs} <= clock.at then 1 else 0 end,
      reported_at = case when batch.reported_at + ${reportEveryMs} <= clock.at
        then clock.at else batch.reported_at end
    from (select forge_now() as at) clock
@@ -141,7 +142,7 @@ async function record(send: Send, progress: ChunkProgress) {
   return {
     batch: firstBatch(finished) ?? toBatchRecord(row),
     next: next === undefined ? undefined : Number(next["position"]),
-    reportDue: Number(row["reported_at"]) === Number(row["updated_at"]),
+    reportDue: Number(row["report_due"]) === 1,
   };
 }
 

@@ -69,6 +69,7 @@ export class BatchTable {
          succeeded = succeeded + ?2, failed = failed + ?3, closed_chunks = closed_chunks + ?4,
          state = case when state = 1 then 2 else state end,
          started_at = coalesce(started_at, ?5), updated_at = ?5,
+         report_due = reported_at + ${reportEveryMs} <= ?5,
          reported_at = case when reported_at + ${reportEveryMs} <= ?5 then ?5 else reported_at end
        where id = ?1 returning *`,
     );
@@ -142,7 +143,7 @@ export class BatchTable {
     return {
       batch: toBatchRecord(finished ?? counted),
       next: taken === undefined ? undefined : Number(taken["position"]),
-      reportDue: counted["reported_at"] === counted["updated_at"],
+      reportDue: counted["report_due"] === 1,
     };
   }
 
