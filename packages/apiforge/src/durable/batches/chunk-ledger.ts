@@ -1,4 +1,5 @@
-import type { BatchRecord, StoredChunk } from "../../store/index.ts";
+import type { BatchRecord, ChunkProgress, StoredChunk } from "../../store/index.ts";
+import { durableError } from "../errors.ts";
 import type { Transaction } from "../transaction.ts";
 import type { BatchDefinition, FinishedItem } from "./definition.ts";
 import { batchCompleted, batchProgressed, progressOf } from "./events.ts";
@@ -74,13 +75,14 @@ export class ChunkLedger {
   }
 
   /**
-   * Records everything set so far with whatever follows from it, in `tx`; answers the batch, or
-   * undefined when it is gone. What it answers in `undo` takes it back when the commit fails.
+   * Records everything set so far with whatever follows from it, in `tx`; answers the batch as it
+   * is then. What it answers in `undo` takes it back when the commit fails.
+   * @throws {batch_lost} when the batch is gone.
    */
   async write(
     tx: Transaction,
     step: ChunkStep,
-  ): Promise<{ readonly batch: BatchRecord | undefined; readonly undo: () => void }> {
+  ): Promise<{ readonly batch: BatchRecord; readonly undo: () => void }> {
     const finished = this.#finished;
     this.#finished = [];
     this.#changed = false;
@@ -106,10 +108,11 @@ export class ChunkLedger {
     step: ChunkStep,
     newly: { readonly succeeded: number; readonly failed: number },
     finished: readonly number[],
-  ): Promise<BatchRecord | undefined> {
+  ): Promise<BatchRecord> {
     const batches = handlerBatches(tx);
     const { batch, position } = this.#chunk;
-    const progress = await batches.record({
+    // Made before anything is waited for: other items end meanwhile, and belong to the next commit.
+    const recorded: ChunkProgress = {
       batchId: batch.id,
       position,
       outcomes: `[${this.#texts.join()}]`,
@@ -120,9 +123,11 @@ export class ChunkLedger {
       closes: step.closes,
       takesNext: step.takesNext,
       retentionMs: this.#definition.retentionMs,
-    });
-    if (progress === undefined) return undefined;
+    };
+    // Recording locks the batch against its other chunks, so what may take long comes before.
     await this.#tellItems(tx, finished);
+    const progress = await batches.record(recorded);
+    if (progress === undefined) throw durableError("batch_lost", `Batch ${batch.id} is gone.`);
     if (step.followUp !== undefined) {
       const { delayMs, advances } = step.followUp;
       const input = { batchId: batch.id, position, advances };

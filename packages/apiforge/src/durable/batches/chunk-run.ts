@@ -193,7 +193,7 @@ export class ChunkRun {
       await this.#job.commit(async (tx) => {
         const written = await ledger.write(tx, { closes: false, takesNext: false });
         ({ undo } = written);
-        if (written.batch?.cancelledAt !== null) this.#cancelItems();
+        if (written.batch.cancelledAt !== null) this.#cancelItems();
       });
     } catch (error) {
       if (isFinalFailure(error)) {
