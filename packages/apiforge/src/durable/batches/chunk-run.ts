@@ -136,7 +136,9 @@ export class ChunkRun {
     ledger.convert(offset, item.value);
     const { batch, firstIndex } = chunk;
     const facts = { item: item.value, index: firstIndex + offset, attempt, tenant: batch.tenant };
-    const running = new ItemAttempt({ ...facts, batchId: batch.id }, this.#parts.clock.now());
+    const { commit } = this.#job;
+    const all = { ...facts, batchId: batch.id, commit };
+    const running = new ItemAttempt(all, this.#parts.clock.now());
     this.#running.add(running);
     try {
       this.#succeed(ledger, offset, attempt, await running.run(this.#definition));

@@ -22,6 +22,13 @@ export interface BatchItemContext<Item> {
   readonly idempotencyKey: string;
   /** Aborted when the item runs out of time, the batch is cancelled or the process stops. */
   readonly signal: AbortSignal;
+  /**
+   * Commits effects of this item while it goes on, for instance that a provider is about to be
+   * called which takes no idempotency key. They stay whatever becomes of the attempt, and the
+   * attempts after it see them. Answers what `effects` does.
+   * @throws {job_lease_lost} when another process has taken the items over; nothing was committed.
+   */
+  readonly commit: <T>(effects: (tx: Transaction) => Promise<T>) => Promise<T>;
 }
 
 /** How an item ended. `error.code` is the code of an {@link ApiForgeError}, else `item_failed`. */

@@ -9,6 +9,7 @@ export interface ItemFacts {
   readonly batchId: string;
   readonly attempt: number;
   readonly tenant: string;
+  readonly commit: BatchItemContext<unknown>["commit"];
 }
 
 /** One attempt of one item, as its handler sees it. */
@@ -18,6 +19,7 @@ export class ItemAttempt implements BatchItemContext<unknown> {
   readonly batchId: string;
   readonly attempt: number;
   readonly tenant: string;
+  readonly commit: BatchItemContext<unknown>["commit"];
   readonly startedAt: number;
   #controller: AbortController | undefined;
   #reason: Error | undefined;
@@ -29,6 +31,7 @@ export class ItemAttempt implements BatchItemContext<unknown> {
     this.batchId = facts.batchId;
     this.attempt = facts.attempt;
     this.tenant = facts.tenant;
+    this.commit = facts.commit;
     this.startedAt = startedAt;
   }
 

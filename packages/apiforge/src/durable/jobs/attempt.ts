@@ -101,26 +101,28 @@ class Attempt {
     this.#parts.onCommit();
   }
 
-  async #commit(effects: (tx: Transaction) => Promise<void>): Promise<void> {
+  async #commit<T>(effects: (tx: Transaction) => Promise<T>): Promise<T> {
     const lease: JobLease = { n: this.#job.n, fence: this.#job.fence };
-    await this.#transact((store) => store.holdJob(lease), effects);
+    const value = await this.#transact((store) => store.holdJob(lease), effects);
     this.#parts.onCommit();
+    return value;
   }
 
-  async #transact(
+  async #transact<T>(
     fence: (store: StoreTransaction) => Promise<boolean>,
-    effects: (tx: Transaction) => Promise<void>,
-  ): Promise<void> {
+    effects: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
     const job = this.#job;
-    await this.#parts.store.transact(`job ${job.type}`, async (store) => {
+    const { value } = await this.#parts.store.transact(`job ${job.type}`, async (store) => {
       if (!(await fence(store))) {
         throw durableError(
           "job_lease_lost",
           `Job ${job.id} was taken over by another process; this attempt has no effect.`,
         );
       }
-      await effects(createTransaction(store, job, this.#parts.clock.now()));
+      return effects(createTransaction(store, job, this.#parts.clock.now()));
     });
+    return value;
   }
 
   #withinTimeout(timeoutMs: number, running: Promise<void>): Promise<void> {
