@@ -63,7 +63,6 @@ async function submit(url: () => string, key: string, body: string): Promise<str
 }
 
 const points: readonly PausePoint[] = [
-  { point: "after-accept", nth: 1 },
   // Staged chunks, the accepting commit, and chunks' ends are commits alike.
   { point: "before-commit", nth: 12 },
   { point: "before-commit", nth: 40 },

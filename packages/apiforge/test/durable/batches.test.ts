@@ -184,7 +184,7 @@ describe.for(storeFixtures)("a batch on $name", (fixture) => {
       run: ({ signal, index }) => {
         if (index > 0) return Promise.resolve();
         signals.push(signal);
-        return new Promise(() => undefined);
+        return Promise.withResolvers<void>().promise;
       },
     });
     const { durable } = await harness.started({ batches: [definition] });

@@ -129,7 +129,7 @@ export function batchesContract(fixture: StoreFixture): void {
     const taken = await Promise.all(
       [0, 1].map((position) => record(store, { batchId: id, position, takesNext: true })),
     );
-    expect(taken.map((progress) => progress?.next).toSorted()).toEqual([2, 3]);
+    expect(new Set(taken.map((progress) => progress?.next))).toEqual(new Set([2, 3]));
     const none = await record(store, { batchId: id, position: 2, takesNext: true });
     expect(none?.next).toBeUndefined();
   });
