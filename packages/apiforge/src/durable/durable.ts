@@ -8,6 +8,7 @@ import {
 } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { createBatches, type Batches } from "./batches/batches.ts";
+import { Breather } from "./batches/breather.ts";
 import { buryDeadChunks } from "./batches/burial.ts";
 import { chunkJob } from "./batches/chunk-job.ts";
 import type { BatchDefinition } from "./batches/definition.ts";
@@ -87,9 +88,10 @@ class DurableCore implements Durable {
 
   constructor(options: DurableOptions) {
     const { store, log, clock = systemClock, random = Math.random, batches = [] } = options;
+    const chunkParts = { store, clock, log, random, breather: new Breather() };
     const jobs = [
       ...options.jobs,
-      ...batches.map((definition) => chunkJob(definition, { store, clock, log, random })),
+      ...batches.map((definition) => chunkJob(definition, chunkParts)),
     ];
     const owner = newId("wrk");
     const pollMs = durationMs(options.poll ?? "1s");

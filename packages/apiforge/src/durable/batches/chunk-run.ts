@@ -1,10 +1,9 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-
 import { ApiForgeError, type Clock, type Log } from "../../kernel/index.ts";
 import { backoffDelayMs, retryWaitMs } from "../../resilience/index.ts";
 import type { Store, StoredChunk } from "../../store/index.ts";
 import type { JobContext } from "../definitions.ts";
 import { durableError } from "../errors.ts";
+import type { Breather } from "./breather.ts";
 import type { ChunkJobInput } from "./chunk-jobs.ts";
 import { ChunkLedger, type ChunkStep } from "./chunk-ledger.ts";
 import type { BatchDefinition } from "./definition.ts";
@@ -15,8 +14,6 @@ import { rateName, RatePacer } from "./rate-pacer.ts";
 const flushMs = 1_000;
 /** Time after which no further item of a chunk begins: the rest waits its turn behind other jobs. */
 export const sliceMs = 5_000;
-/** Longest time that items without a wait keep the event loop. */
-const busyMs = 4;
 const maxErrorChars = 500;
 const maxResultChars = 16 * 1_024;
 /** Tries to commit a chunk's end, because running its items again is what must not happen. */
@@ -29,6 +26,7 @@ export interface ChunkParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  readonly breather: Breather;
 }
 
 /**
@@ -47,7 +45,6 @@ export class ChunkRun {
   #slotInMs = 0;
   #broken: { readonly error: unknown } | undefined;
   #flushing: Promise<void> | undefined;
-  #breathedAt = performance.now();
   /** One wait per number of attempts, so that items that failed together are tried again together. */
   readonly #retryAt = new Map<number, number>();
 
@@ -110,15 +107,9 @@ export class ChunkRun {
       if (offset === undefined) return;
       if (pacer !== undefined && !(await this.#hasSlot(pacer, offsets.length + 1))) return;
       await this.#runItem(chunk, ledger, offset);
-      await this.#breathe();
+      const turn = this.#parts.breather.breathe();
+      if (turn !== undefined) await turn;
     }
-  }
-
-  /** Lets requests in between: items that wait for nothing would keep the event loop to themselves. */
-  async #breathe(): Promise<void> {
-    if (performance.now() - this.#breathedAt < busyMs) return;
-    await nextTurn();
-    this.#breathedAt = performance.now();
   }
 
   async #hasSlot(pacer: RatePacer, wanted: number): Promise<boolean> {
