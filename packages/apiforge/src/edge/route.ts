@@ -259,8 +259,10 @@ function refuseContradictions(route: Route): void {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
   }
   const streams = Object.values(route.replies).some((reply) => reply instanceof StreamReply);
-  if (streams && route.method !== "GET") {
-    throw new TypeError(`${name}: only a GET can stream its reply, because a write's is recorded`);
+  if (streams && route.transaction === "write") {
+    throw new TypeError(
+      `${name}: only a route that reads can stream its reply, because a write's is recorded`,
+    );
   }
   if (Object.keys(route.replies).length === 0) {
     throw new TypeError(`${name}: declare at least one reply`);
