@@ -5,6 +5,7 @@
 const usage = `Usage: npm run -w bench bench -- <name> [options]
 
   post        POST /api/projects against Fastify + PostgreSQL + Redis + BullMQ
+  batch       a batch of 100,000 and of 1,000,000 items, and what small writes feel of it
   startup     time to the first answer, memory of an idle server
   store-size  the same writes on an empty and on a filled store
   writer      where SQLite's writer runs and who syncs and checkpoints its log
@@ -13,6 +14,7 @@ Options, method and durations: bench/README.md. Needs Linux with wrk and redis-s
 
 const programs: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["post", () => import("./post/run.ts")],
+  ["batch", () => import("./batch/run.ts")],
   ["startup", () => import("./startup/run.ts")],
   ["store-size", () => import("./store-size/run.ts")],
   ["writer", () => import("./writer/run.ts")],

@@ -14,16 +14,30 @@ export {
   type System,
 } from "./app/index.ts";
 export {
+  batchAccepted,
+  batchCompleted,
+  batchProgressed,
+  defineBatch,
   defineConsumer,
   defineEvent,
   defineJob,
   defineSchedule,
   sql,
+  type Batches,
+  type BatchDefinition,
+  type BatchItem,
+  type BatchItemContext,
+  type BatchOptions,
+  type BatchRate,
+  type BatchReader,
   type CatchUp,
   type ConsumerContext,
   type ConsumerDefinition,
   type EnqueueOptions,
   type EventDefinition,
+  type FinishedItem,
+  type ItemError,
+  type ItemStatus,
   type JobContext,
   type JobDefinition,
   type JobManagement,
@@ -37,14 +51,19 @@ export {
   type ScheduleOptions,
   type ScheduleTick,
   type Schedules,
+  type StagedBatch,
   type Transaction,
+  type TransactionBatches,
 } from "./durable/index.ts";
 export {
   badRequest,
+  batchBody,
   conflict,
   defineRoute,
+  eventStreamReply,
   forbidden,
   listQuery,
+  ndjsonReply,
   notFound,
   pageOf,
   paymentRequired,
@@ -52,6 +71,7 @@ export {
   type Principal,
   type RequestInfo,
   type Route,
+  type ServerSentEvent,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {
@@ -62,4 +82,13 @@ export {
   snooze,
   type BackoffPolicy,
 } from "./resilience/index.ts";
-export type { JobRecord, JobState, LogEvent, Migration, Pause, TickRecord } from "./store/index.ts";
+export type {
+  BatchRecord,
+  BatchState,
+  JobRecord,
+  JobState,
+  LogEvent,
+  Migration,
+  Pause,
+  TickRecord,
+} from "./store/index.ts";

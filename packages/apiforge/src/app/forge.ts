@@ -86,6 +86,7 @@ async function assemble(
     jobs: system.jobs,
     consumers: system.consumers,
     schedules: system.schedules,
+    batches: system.batches,
     concurrency: config.jobConcurrency,
     queues,
     ...(config.jobTotalConcurrency === undefined

@@ -1,4 +1,9 @@
-import type { ConsumerDefinition, JobDefinition, ScheduleDefinition } from "../durable/index.ts";
+import type {
+  BatchDefinition,
+  ConsumerDefinition,
+  JobDefinition,
+  ScheduleDefinition,
+} from "../durable/index.ts";
 import type { Route } from "../edge/index.ts";
 import type { Migration } from "../store/index.ts";
 
@@ -7,6 +12,7 @@ export interface System {
   readonly routes?: readonly Route[];
   readonly jobs?: readonly JobDefinition[];
   readonly consumers?: readonly ConsumerDefinition[];
+  readonly batches?: readonly BatchDefinition[];
   /** Each enqueues a job that one of the systems lists. */
   readonly schedules?: readonly ScheduleDefinition[];
   /** Applied after APIForge's own and those of the systems before it. Names are unique across systems. */
@@ -19,6 +25,7 @@ export function mergeSystems(systems: readonly System[]): Required<System> {
     routes: systems.flatMap((system) => system.routes ?? []),
     jobs: systems.flatMap((system) => system.jobs ?? []),
     consumers: systems.flatMap((system) => system.consumers ?? []),
+    batches: systems.flatMap((system) => system.batches ?? []),
     schedules: systems.flatMap((system) => system.schedules ?? []),
     migrations: systems.flatMap((system) => system.migrations ?? []),
   };

@@ -42,6 +42,13 @@ export interface JobContext<Input> {
    * @throws {job_lease_lost} when another process has taken the job over; nothing was committed.
    */
   complete(effects: (tx: Transaction) => Promise<void>): Promise<void>;
+  /**
+   * Commits effects while the job goes on, for instance how far it has come: they stay whatever
+   * becomes of the attempt, and an attempt that comes after it sees them. As often as is useful.
+   * Answers what `effects` does.
+   * @throws {job_lease_lost} when another process has taken the job over; nothing was committed.
+   */
+  readonly commit: <T>(effects: (tx: Transaction) => Promise<T>) => Promise<T>;
 }
 
 /** How a job type behaves; every field but `input` and `run` has a default. */

@@ -7,6 +7,11 @@ import {
   type Log,
 } from "../kernel/index.ts";
 import type { JobRecord, JobState, Pause, Store } from "../store/index.ts";
+import { createBatches, type Batches } from "./batches/batches.ts";
+import { Breather } from "./batches/breather.ts";
+import { buryDeadChunks } from "./batches/burial.ts";
+import { chunkJob } from "./batches/chunk-job.ts";
+import type { BatchDefinition } from "./batches/definition.ts";
 import type { ConsumerDefinition, JobDefinition } from "./definitions.ts";
 import { ConsumerRunner } from "./events/consumer-runner.ts";
 import type { WriteOutcome, WriteRequest } from "./execute.ts";
@@ -35,6 +40,8 @@ export interface DurableOptions {
   readonly log: Log;
   readonly jobs: readonly JobDefinition[];
   readonly consumers: readonly ConsumerDefinition[];
+  /** Default none. */
+  readonly batches?: readonly BatchDefinition[];
   /** Each enqueues one of `jobs`. Default none. */
   readonly schedules?: readonly ScheduleDefinition[];
   readonly clock?: Clock;
@@ -102,6 +109,7 @@ export interface Durable {
   read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T>;
   /** One commit outside of any request, for set-up and scripts. */
   transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  readonly batches: Batches;
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
   /** Recovers what a crashed process left and begins to run jobs, consumers and schedules. */
@@ -122,6 +130,7 @@ export function createDurable(options: DurableOptions): Durable {
 const listedPauses = 1_000;
 
 class DurableCore implements Durable {
+  readonly batches: Batches;
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
   readonly schedules: Schedules;
@@ -139,7 +148,12 @@ class DurableCore implements Durable {
   };
 
   constructor(options: DurableOptions) {
-    const { store, log, clock = systemClock, random = Math.random } = options;
+    const { store, log, clock = systemClock, random = Math.random, batches = [] } = options;
+    const chunkParts = { store, clock, log, random, breather: new Breather() };
+    const jobs = [
+      ...options.jobs,
+      ...batches.map((definition) => chunkJob(definition, chunkParts)),
+    ];
     const owner = newId("wrk");
     const pollMs = durationMs(options.poll ?? "1s");
     const parts: WorkerParts = {
@@ -148,7 +162,7 @@ class DurableCore implements Durable {
       log,
       owner,
       random,
-      definitions: byName("job", options.jobs),
+      definitions: byName("job", jobs),
       onCommit: this.#wake,
       slots: slotsOf(options),
       onSlotFree: () => {
@@ -158,10 +172,12 @@ class DurableCore implements Durable {
       },
     };
     byName("consumer", options.consumers);
+    byName("batch", batches);
     this.#store = store;
     this.#clock = clock;
+    this.batches = createBatches(store, clock);
     this.#executor = new Executor(store, clock, this.#wake);
-    this.#workers = queueNames(options.jobs).map((queue) => {
+    this.#workers = queueNames(jobs).map((queue) => {
       const { concurrency } = queueSlots(queue, options);
       return new QueueWorker(queue, { concurrency, pollMs }, parts);
     });
@@ -194,12 +210,17 @@ class DurableCore implements Durable {
     });
     this.jobs = this.#jobManagement();
     this.queues = this.#queueManagement();
-    this.#housekeeper = new Housekeeper(store, clock, log, {
+    const retention = {
       idempotencyMs: durationMs(options.idempotencyRetention ?? "24h"),
       completedJobMs: durationMs(options.completedJobRetention ?? "24h"),
       tickMs: durationMs(options.tickRetention ?? "7d"),
       everyMs: durationMs("1m"),
-    });
+    };
+    const bury = async (): Promise<void> => {
+      await buryDeadChunks({ store, log, now: () => clock.now(), definitions: batches });
+      this.#wake();
+    };
+    this.#housekeeper = new Housekeeper(store, clock, log, retention, bury);
   }
 
   execute(request: WriteRequest): Promise<WriteOutcome> {

@@ -22,6 +22,12 @@ export interface WriteRequest extends Actor {
   /** Route or command, for the log. */
   readonly label: string;
   readonly idempotency: IdempotencyKey | undefined;
+  /**
+   * Work before the transaction, such as taking in a body that arrives slowly; while it lasts the
+   * key is in flight. Afterwards `idempotency` carries the fingerprint. `isAnswered`: the key has
+   * an answer, so the request will not run.
+   */
+  prepare?(isAnswered: boolean): Promise<void>;
   /** The handler. What it returns is committed with its effects; a throw, or an answer of status 5xx, rolls them back. */
   run(tx: Transaction): Promise<Answer>;
   /** The answer to a refusal (an error of status 4xx) that the handler threw; recorded without effects. */

@@ -50,11 +50,18 @@ export class Executor {
   async execute(request: WriteRequest): Promise<WriteOutcome> {
     reach("after-accept");
     const { idempotency } = request;
-    if (idempotency === undefined) return this.#run(request);
+    if (idempotency === undefined) {
+      await request.prepare?.(false);
+      return this.#run(request);
+    }
     const id = Buffer.from(idempotency.digest).toString("latin1");
     if (this.#inFlight.has(id)) return { outcome: "in_flight" };
     this.#inFlight.add(id);
     try {
+      if (request.prepare !== undefined) {
+        const answer = await this.#store.idempotency.find(idempotency.digest);
+        await request.prepare(answer !== undefined);
+      }
       return await this.#run(request);
     } finally {
       this.#inFlight.delete(id);

@@ -3,6 +3,9 @@ import type { Store } from "../store/index.ts";
 
 /** Rows deleted by one commit, so that sweeping never holds up other writers. */
 const sweepRows = 500;
+const sweepChunks = 25;
+/** Age of the last item of a batch whose sender never came to its end. */
+const abandonedMs = 600_000;
 /** Commits per visit; the rest waits for the next one. */
 const sweepBatches = 20;
 
@@ -23,11 +26,20 @@ export class Housekeeper {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #retention: Retention;
+  readonly #bury: () => Promise<void>;
   #timer: Timer | undefined;
   #sweeping: Promise<void> | undefined;
   #stopped = true;
 
-  constructor(store: Store, clock: Clock, log: Log, retention: Retention) {
+  /** @param bury ends what can never end by itself. */
+  constructor(
+    store: Store,
+    clock: Clock,
+    log: Log,
+    retention: Retention,
+    bury: () => Promise<void>,
+  ) {
+    this.#bury = bury;
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
@@ -56,8 +68,17 @@ export class Housekeeper {
       await this.#repeat(() => this.#store.idempotency.sweep(idempotencyMs, sweepRows));
       await this.#repeat(() => this.#store.jobs.sweepEnded(completedJobMs, sweepRows));
       await this.#repeat(() => this.#store.schedules.sweepTicks(tickMs, sweepRows));
+      await this.#bury();
+      await this.#sweepBatches();
     } catch (error) {
       this.#log.warn({ error }, "sweeping failed; trying again later");
+    }
+  }
+
+  /** A chunk is a large row, so fewer go with one commit. */
+  async #sweepBatches(): Promise<void> {
+    for (let batch = 0; batch < sweepBatches; batch++) {
+      if ((await this.#store.batches.sweep(abandonedMs, sweepChunks)) === 0) return;
     }
   }
 

@@ -1,3 +1,23 @@
+export type { Batches } from "./batches/batches.ts";
+export {
+  defineBatch,
+  type BatchDefinition,
+  type BatchItemContext,
+  type BatchOptions,
+  type BatchRate,
+  type FinishedItem,
+  type ItemError,
+} from "./batches/definition.ts";
+export { batchAccepted, batchCompleted, batchProgressed } from "./batches/events.ts";
+export type { StartOptions, TransactionBatches } from "./batches/handler-batches.ts";
+export {
+  itemStatuses,
+  type BatchItem,
+  type BatchReader,
+  type ItemQuery,
+  type ItemStatus,
+} from "./batches/reads.ts";
+export { maxItemChars, type BatchStager, type StagedBatch } from "./batches/stager.ts";
 export {
   defineConsumer,
   defineEvent,

@@ -1,6 +1,8 @@
 import { durationMs, newId } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaResult } from "../schema/index.ts";
 import type { JobLane, NewJob, SqlRunner, StoreTransaction } from "../store/index.ts";
+import { HandlerBatches, type TransactionBatches } from "./batches/handler-batches.ts";
+import { batchReader, type BatchReader } from "./batches/reads.ts";
 import type { EnqueueOptions, EventDefinition, JobDefinition } from "./definitions.ts";
 import { durableError } from "./errors.ts";
 import { sql, type SqlTag } from "./sql.ts";
@@ -21,6 +23,7 @@ export interface Reader {
   readonly sql: SqlTag;
   /** For query builders such as Kysely: text with this store's placeholders. */
   readonly runner: SqlRunner;
+  readonly batches: BatchReader;
 }
 
 /** One commit: whatever is done through it happens together or not at all. */
@@ -43,6 +46,7 @@ export interface Transaction extends Reader {
     input: SchemaInput<S>,
     options?: EnqueueOptions,
   ): Promise<EnqueuedJob>;
+  readonly batches: TransactionBatches;
 }
 
 /** The job that an enqueue led to. */
@@ -54,7 +58,13 @@ export interface EnqueuedJob {
 
 /** The reader side of a store connection. */
 export function createReader(runner: SqlRunner): Reader {
-  return { runner, sql: sqlTag(runner) };
+  return {
+    runner,
+    sql: sqlTag(runner),
+    get batches() {
+      return batchReader(runner);
+    },
+  };
 }
 
 /** The handler's view of one store transaction. */
@@ -64,9 +74,12 @@ export function createTransaction(
   nowMs: number,
 ): Transaction {
   store.actFor(actor.tenant);
-  return {
+  const tx: Transaction = {
     runner: store,
     sql: sqlTag(store),
+    get batches() {
+      return new HandlerBatches(store, actor, tx);
+    },
     emit(event, data) {
       const id = newId("evt");
       const payload = toPayload(
@@ -92,6 +105,7 @@ export function createTransaction(
       return insert(store, newJob(job, payload, lane, actor, options));
     },
   };
+  return tx;
 }
 
 function sqlTag(runner: SqlRunner): SqlTag {

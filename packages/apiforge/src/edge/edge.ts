@@ -9,6 +9,7 @@ import type { Clock, Log } from "../kernel/index.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
+import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
@@ -58,6 +59,8 @@ const closeDeadlineMs = 10_000;
 // Longer than the 60 s of common load balancers, so that they never reuse a connection we are closing.
 const keepAliveTimeoutMs = 72_000;
 const requestTimeoutMs = 30_000;
+/** A body that is taken in as it arrives may be large, and its client's line slow. */
+const streamedRequestTimeoutMs = 300_000;
 const headersTimeoutMs = 10_000;
 const timeoutCheckIntervalMs = 5_000;
 
@@ -68,7 +71,7 @@ const timeoutCheckIntervalMs = 5_000;
  */
 export function createEdge(options: EdgeOptions): Edge {
   const { log, clock } = options;
-  let isClosing = false;
+  const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const services: Services = {
     durable: options.durable,
@@ -76,9 +79,16 @@ export function createEdge(options: EdgeOptions): Edge {
     principals: new PrincipalCache(clock),
     cursors: createCursorCodec(options.cursorKey),
     log,
-    isClosing: () => isClosing,
+    isClosing: () => closing.signal.aborted,
+    closing: closing.signal,
+    clock,
   };
-  const server = createServer(log, services.isClosing);
+  const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
+  const server = createServer(
+    log,
+    services.isClosing,
+    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
+  );
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   const allowedMethods = createAllowedMethods([
@@ -105,14 +115,14 @@ export function createEdge(options: EdgeOptions): Edge {
     },
     inject: (request) => server.inject(request),
     close() {
-      isClosing = true;
+      closing.abort();
       closed ??= close();
       return closed;
     },
   };
 }
 
-function createServer(log: Log, isClosing: () => boolean): FastifyInstance {
+function createServer(log: Log, isClosing: () => boolean, requestTimeout: number): FastifyInstance {
   const sendFailure = fail(log, isClosing);
   const server = Fastify({
     logger: false,
@@ -121,13 +131,13 @@ function createServer(log: Log, isClosing: () => boolean): FastifyInstance {
     // While closing, requests on open connections are still served, with Connection: close.
     return503OnClosing: false,
     keepAliveTimeout: keepAliveTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout,
     routerOptions: { maxParamLength },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => sendFailure(error, request, reply),
     http: {
       headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
+      requestTimeout,
       connectionsCheckingInterval: timeoutCheckIntervalMs,
       // Node would answer a missing Host without our envelope; the route stage does it.
       requireHostHeader: false,

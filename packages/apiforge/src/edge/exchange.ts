@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
 
@@ -9,6 +11,8 @@ export interface RequestInfo {
   readonly traceparent: string | undefined;
   /** Writes lines that carry the request's id and trace. */
   readonly log: Log;
+  /** Aborts when the client has gone, or the server stops: for what goes on after the handler, such as a stream. */
+  readonly signal: AbortSignal;
 }
 
 /** One request on its way through the stages; each stage fills in what it finds out. */
@@ -17,12 +21,28 @@ export class Exchange implements RequestInfo {
   readonly traceparent: string | undefined;
   principal: Principal | undefined = undefined;
   readonly #log: Log;
+  readonly #response: ServerResponse;
+  readonly #closing: AbortSignal;
   #requestLog: Log | undefined = undefined;
+  #signal: AbortSignal | undefined = undefined;
 
-  constructor(id: string, traceparent: string | undefined, log: Log) {
+  constructor(
+    id: string,
+    traceparent: string | undefined,
+    log: Log,
+    response: ServerResponse,
+    closing: AbortSignal,
+  ) {
     this.id = id;
     this.traceparent = traceparent;
     this.#log = log;
+    this.#response = response;
+    this.#closing = closing;
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= endOf(this.#response, this.#closing);
+    return this.#signal;
   }
 
   get log(): Log {
@@ -34,6 +54,18 @@ export class Exchange implements RequestInfo {
     if (this.traceparent === undefined) return { requestId: this.id };
     return { requestId: this.id, traceId: this.traceparent.slice(3, 35) };
   }
+}
+
+function endOf(response: ServerResponse, closing: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const abort = (): void => {
+    closing.removeEventListener("abort", abort);
+    controller.abort();
+  };
+  response.once("close", abort);
+  closing.addEventListener("abort", abort, { once: true });
+  if (closing.aborted || response.closed) abort();
+  return controller.signal;
 }
 
 function withFields(log: Log, bound: LogFields): Log {

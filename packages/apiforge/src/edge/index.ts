@@ -1,4 +1,4 @@
-export type { Principal } from "./auth/principal.ts";
+export { publicTenant, type Principal } from "./auth/principal.ts";
 export {
   createTokenVerifier,
   type TokenVerifier,
@@ -26,6 +26,13 @@ export {
 } from "./errors.ts";
 export type { RequestInfo } from "./exchange.ts";
 export type { ReadyCheck } from "./health.ts";
+export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
+export {
+  eventStreamReply,
+  ndjsonReply,
+  type ServerSentEvent,
+  type StreamReply,
+} from "./stream-reply.ts";
 export { listQuery, pageOf, type List, type Page } from "./list.ts";
 export type { ApiDescription } from "./openapi/openapi.ts";
 export {
@@ -40,4 +47,4 @@ export {
   type Route,
   type RouteOptions,
 } from "./route.ts";
-export { publicTenant, type DurableBackend } from "./stages/backend.ts";
+export type { DurableBackend } from "./stages/backend.ts";

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 import type { Answer } from "../durable/index.ts";
-import type { Log } from "../kernel/index.ts";
+import type { Clock, Log } from "../kernel/index.ts";
+import { BatchBody } from "./body/batch-body.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
@@ -16,6 +17,7 @@ import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { route as refuseUnrouted } from "./stages/route.ts";
 import { shape } from "./stages/shape.ts";
 import { validate } from "./stages/validate.ts";
+import { streamBody } from "./stream-body.ts";
 
 /** What the stages work with. */
 export interface Services {
@@ -26,6 +28,9 @@ export interface Services {
   readonly log: Log;
   /** True once the server is going down. */
   readonly isClosing: () => boolean;
+  /** Aborts then. */
+  readonly closing: AbortSignal;
+  readonly clock: Clock;
 }
 
 /**
@@ -45,13 +50,26 @@ export function mountPipeline(
   services: Services,
   allowedMethods: AllowedMethods,
 ): void {
-  server.addHook("onRequest", correlate(services.log));
+  server.addHook("onRequest", correlate(services.log, services.closing));
   server.addHook("onRequest", refuseUnrouted(allowedMethods));
   server.setErrorHandler(fail(services.log, services.isClosing));
 }
 
 /** Adds one declared route with its stages. */
 export function mountRoute(server: FastifyInstance, route: Route, services: Services): void {
+  if (!(route.body instanceof BatchBody)) {
+    addRoute(server, route, services);
+    return;
+  }
+  // Parsers belong to a context, and this route's hands the body on unread.
+  server.register(async (context) => {
+    context.removeAllContentTypeParsers();
+    context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
+    addRoute(context, route, services);
+  });
+}
+
+function addRoute(server: FastifyInstance, route: Route, services: Services): void {
   const onRequest = [];
   if (route.auth === "jwt")
     onRequest.push(authenticate(route, services.verifier, services.principals));
@@ -68,7 +86,7 @@ export function mountRoute(server: FastifyInstance, route: Route, services: Serv
 function createHandler(route: Route, services: Services) {
   const validateRequest = validate(route);
   const readKey = idempotency(route);
-  const run = backend(route, services.durable, shape(route), services.cursors);
+  const run = backend(route, services, shape(route));
   const isRead = route.transaction === "read";
   const isPublic = route.auth === "none";
 
@@ -79,7 +97,13 @@ function createHandler(route: Route, services: Services) {
       : await run.write(request, valid, readKey(request, request.exchange.principal));
     setHeaders(reply, outcome, isPublic);
     if (services.isClosing()) reply.header("connection", "close");
-    return bodyOf(outcome.answer);
+    if (outcome.stream === undefined) return bodyOf(outcome.answer);
+    const { clock } = services;
+    return streamBody(outcome.stream.values, {
+      ...outcome.stream.kind,
+      clock,
+      log: request.exchange.log,
+    });
   };
 }
 

@@ -1,9 +1,11 @@
-import type { Reader, Transaction } from "../durable/index.ts";
+import type { Batches, Reader, StagedBatch, Transaction } from "../durable/index.ts";
 import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaOutput } from "../schema/index.ts";
 import type { Principal } from "./auth/principal.ts";
+import type { BatchBody } from "./body/batch-body.ts";
 import type { RequestInfo } from "./exchange.ts";
 import type { List } from "./list.ts";
+import { StreamReply } from "./stream-reply.ts";
 
 /** Methods that change something. Their handlers run in one transaction. */
 export const writingMethods = ["POST", "PUT", "PATCH", "DELETE"] as const;
@@ -15,25 +17,31 @@ export type Method = "GET" | WritingMethod;
 /** `jwt`: a bearer token is required. `none`: anybody may call. */
 export type Auth = "jwt" | "none";
 
-/** Status codes with the schema of their body; null for an answer without one. */
-export type Replies = Readonly<Record<number, Schema | null>>;
+/** Status codes with the schema of their body or of what is streamed; null for an answer without one. */
+export type Replies = Readonly<Record<number, Schema | StreamReply | null>>;
 
 // What goes out is only read, so constants and rows of a query will do.
 type Frozen<T> = T extends object ? { readonly [Name in keyof T]: Frozen<T[Name]> } : T;
 
 /** What a handler of `R` may return: one of the declared statuses with a body that fits it. */
 export type ReplyOf<R extends Replies> = {
-  readonly [Status in keyof R & number]: R[Status] extends Schema
+  readonly [Status in keyof R & number]: R[Status] extends StreamReply<infer T>
     ? {
         readonly status: Status;
-        readonly body: Frozen<SchemaOutput<R[Status]>>;
+        readonly stream: AsyncIterable<Frozen<T>>;
         readonly headers?: Readonly<Record<string, string>>;
       }
-    : {
-        readonly status: Status;
-        readonly body?: undefined;
-        readonly headers?: Readonly<Record<string, string>>;
-      };
+    : R[Status] extends Schema
+      ? {
+          readonly status: Status;
+          readonly body: Frozen<SchemaOutput<R[Status]>>;
+          readonly headers?: Readonly<Record<string, string>>;
+        }
+      : {
+          readonly status: Status;
+          readonly body?: undefined;
+          readonly headers?: Readonly<Record<string, string>>;
+        };
 }[keyof R & number];
 
 type ParamNames<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
@@ -44,9 +52,11 @@ type SegmentName<Segment extends string> = Segment extends `:${infer Name}` ? Na
 /** The parameters that a path literal names: `/projects/:id` has `id`. */
 export type PathParams<Path extends string> = { readonly [Name in ParamNames<Path>]: string };
 
-type OutputOf<S extends Schema | undefined, Otherwise> = S extends Schema
-  ? SchemaOutput<S>
-  : Otherwise;
+type OutputOf<S extends Schema | BatchBody | undefined, Otherwise> = S extends BatchBody
+  ? StagedBatch
+  : S extends Schema
+    ? SchemaOutput<S>
+    : Otherwise;
 
 /** What a handler is given. What a route does not declare is undefined here. */
 export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
@@ -59,6 +69,8 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   /** The one transaction of a route that writes, the snapshot of one that reads. */
   readonly tx: Tx;
   readonly request: RequestInfo;
+  /** Batches outside of `tx`, for answers that are streamed after it has ended. */
+  readonly batches: Batches;
   /** Cursors of this request, bound to its tenant, route, filter and sort. */
   readonly list: List;
 }
@@ -77,7 +89,7 @@ export interface RouteOptions<
   ParamsSchema extends Schema | undefined,
   QuerySchema extends Schema | undefined,
   HeadersSchema extends Schema | undefined,
-  BodySchema extends Schema | undefined,
+  BodySchema extends Schema | BatchBody | undefined,
   R extends Replies,
   Out extends ReplyOf<R>,
   T extends TransactionMode,
@@ -97,7 +109,7 @@ export interface RouteOptions<
   readonly query?: QuerySchema;
   /** Names in lower case. */
   readonly headers?: HeadersSchema;
-  /** Fields that it does not declare are refused at any depth. Without it a body is refused. */
+  /** Fields that it does not declare are refused at any depth. {@link batchBody} takes many items. Without it a body is refused. */
   readonly body?: BodySchema;
   readonly replies: R;
   /**
@@ -110,7 +122,7 @@ export interface RouteOptions<
    * transaction instead of on a snapshot, and a repeat leaves it again. Every other method writes.
    */
   readonly transaction?: T;
-  /** Default 1 MiB. */
+  /** Default 1 MiB. A {@link batchBody} has a limit of its own. */
   readonly maxBodyBytes?: number;
   /** One line for the API reference. */
   readonly summary?: string;
@@ -132,6 +144,7 @@ export interface RouteOptions<
 export interface Reply {
   readonly status: number;
   readonly body?: unknown;
+  readonly stream?: AsyncIterable<unknown>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -155,7 +168,7 @@ export interface Route {
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
   readonly headers: Schema | undefined;
-  readonly body: Schema | undefined;
+  readonly body: Schema | BatchBody | undefined;
   readonly replies: Replies;
   readonly idempotency: IdempotencyMode;
   readonly transaction: TransactionMode;
@@ -184,7 +197,7 @@ export function defineRoute<
   ParamsSchema extends Schema | undefined = undefined,
   QuerySchema extends Schema | undefined = undefined,
   HeadersSchema extends Schema | undefined = undefined,
-  BodySchema extends Schema | undefined = undefined,
+  BodySchema extends Schema | BatchBody | undefined = undefined,
   const R extends Replies = Replies,
   // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
   const Out extends ReplyOf<R> = ReplyOf<R>,
@@ -244,6 +257,12 @@ function refuseContradictions(route: Route): void {
   }
   if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
+  }
+  const streams = Object.values(route.replies).some((reply) => reply instanceof StreamReply);
+  if (streams && route.transaction === "write") {
+    throw new TypeError(
+      `${name}: only a route that reads can stream its reply, because a write's is recorded`,
+    );
   }
   if (Object.keys(route.replies).length === 0) {
     throw new TypeError(`${name}: declare at least one reply`);

@@ -1,4 +1,5 @@
 import type { Log } from "../kernel/index.ts";
+import type { BatchStore, BatchTransaction, RateStore } from "./batch-contract.ts";
 import type { ScheduleStore, ScheduleTransaction } from "./schedule-contract.ts";
 
 /** A value that both databases can bind. `boolean` is stored as 0 or 1 where SQL has no boolean. */
@@ -201,12 +202,15 @@ export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
   insertUniqueJob(job: NewJob): Promise<{ id: string; inserted: boolean }>;
   /** Marks a leased job completed in this commit; false when the lease is lost. */
   completeJob(lease: JobLease): Promise<boolean>;
+  /** Keeps a leased job from being given to another owner until this transaction ends; false when the lease is lost. */
+  holdJob(lease: JobLease): Promise<boolean>;
   /** Locks a consumer for this transaction; undefined when another node is at work on it. */
   lockConsumer(name: string): Promise<ConsumerState | undefined>;
   /** Committed events after `after`, as {@link EventStore.read} answers them. */
   readEvents(after: number, limit: number): Promise<readonly LogEvent[]>;
   /** Moves a locked consumer's cursor in this commit. */
   advanceConsumer(name: string, cursor: number): Promise<void>;
+  readonly batches: BatchTransaction;
 }
 
 /** Where a named reader of the log stands. */
@@ -346,6 +350,8 @@ export interface Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly batches: BatchStore;
+  readonly rates: RateStore;
   readonly schedules: ScheduleStore;
   /**
    * Runs `work` in one transaction and resolves once its commit is on disk; a throw rolls all of

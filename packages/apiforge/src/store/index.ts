@@ -1,3 +1,5 @@
+export * from "./batch-contract.ts";
+export { chunkSelect, toBatchRecord, toStoredChunk } from "./batch-row.ts";
 export * from "./contract.ts";
 export { deadlineExceededError } from "./job-row.ts";
 export * from "./schedule-contract.ts";

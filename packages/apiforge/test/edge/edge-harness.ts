@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { createDurable, type Durable } from "../../src/durable/index.ts";
+import { createDurable, type BatchDefinition, type Durable } from "../../src/durable/index.ts";
 import {
   createDevIssuer,
   createEdge,
@@ -81,7 +81,7 @@ const migration = `create table thing (id text primary key, tenant text not null
 
 export async function startHarness(
   routes: readonly Route[],
-  options: Partial<EdgeOptions> = {},
+  options: Partial<EdgeOptions> & { readonly batches?: readonly BatchDefinition[] } = {},
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "edge-"));
   const clock = new ManualClock();
@@ -93,7 +93,8 @@ export async function startHarness(
     log: silentLog,
     clock: systemClock,
   });
-  const durable = createDurable({ store, log: silentLog, jobs: [], consumers: [] });
+  const { batches = [], ...edgeOptions } = options;
+  const durable = createDurable({ store, log: silentLog, jobs: [], consumers: [], batches });
   const issuer = await createDevIssuer({ directory, clock, log: silentLog });
   const edge = createEdge({
     routes,
@@ -107,7 +108,7 @@ export async function startHarness(
     cursorKey: new Uint8Array(32).fill(7),
     ready: () => store.check(),
     jwks: () => issuer.jwks(),
-    ...options,
+    ...edgeOptions,
   });
   return {
     edge,

@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { batchesContract } from "./batches.ts";
 import { consumersContract } from "./consumers.ts";
 import { eventsContract } from "./events.ts";
 import type { StoreFixture } from "./fixture.ts";
@@ -6,6 +7,7 @@ import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
 import { lanesContract } from "./lanes.ts";
 import { migrationsContract } from "./migrations.ts";
+import { ratesContract } from "./rates.ts";
 import { schedulesContract } from "./schedules.ts";
 import { shutdownContract } from "./shutdown.ts";
 import { tenantsContract } from "./tenants.ts";
@@ -42,6 +44,12 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("consumers", () => {
       consumersContract(fixture);
+    });
+    describe("batches", () => {
+      batchesContract(fixture);
+    });
+    describe("rates", () => {
+      ratesContract(fixture);
     });
     describe("schedules", () => {
       schedulesContract(fixture);

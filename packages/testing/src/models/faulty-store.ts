@@ -29,6 +29,8 @@ export function faultyStore(store: Store): FaultyStore {
     events: store.events,
     idempotency: store.idempotency,
     schedules: store.schedules,
+    batches: store.batches,
+    rates: store.rates,
     read: (label, work, tenant) => store.read(label, work, tenant),
     check: () => store.check(),
     close: () => store.close(),

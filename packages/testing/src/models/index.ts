@@ -1,3 +1,4 @@
 export { faultyStore, type CommitFault, type FaultyStore } from "./faulty-store.ts";
 export { checkIdempotencyModel } from "./idempotency.ts";
 export { checkJobsModel } from "./jobs.ts";
+export { fuzzOptions } from "./runs.ts";

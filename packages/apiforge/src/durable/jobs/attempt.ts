@@ -1,6 +1,6 @@
 import { ApiForgeError, reach } from "../../kernel/index.ts";
 import { backoffDelayMs, retryWaitMs } from "../../resilience/index.ts";
-import type { ClaimedJob, JobLease, JobSettlement } from "../../store/index.ts";
+import type { ClaimedJob, JobLease, JobSettlement, StoreTransaction } from "../../store/index.ts";
 import type { JobDefinition } from "../definitions.ts";
 import { durableError } from "../errors.ts";
 import { createTransaction, type Transaction } from "../transaction.ts";
@@ -85,6 +85,7 @@ class Attempt {
       idempotencyKey: job.id,
       signal: this.#controller.signal,
       complete: (effects) => this.#complete(effects),
+      commit: (effects) => this.#commit(effects),
     });
     // The handler has begun and waits for something.
     reach("mid-handler");
@@ -100,18 +101,34 @@ class Attempt {
         `Job ${job.type} was completed before; call complete() once, as the last step.`,
       );
     }
-    await this.#parts.store.transact(`job ${job.type}`, async (store) => {
-      // First the fence: a stale process writes nothing at all.
-      if (!(await store.completeJob(lease))) {
+    // First the fence: a stale process writes nothing at all.
+    await this.#transact((store) => store.completeJob(lease), effects);
+    this.completed = true;
+    this.#parts.onCommit();
+  }
+
+  async #commit<T>(effects: (tx: Transaction) => Promise<T>): Promise<T> {
+    const lease: JobLease = { n: this.#job.n, fence: this.#job.fence };
+    const value = await this.#transact((store) => store.holdJob(lease), effects);
+    this.#parts.onCommit();
+    return value;
+  }
+
+  async #transact<T>(
+    fence: (store: StoreTransaction) => Promise<boolean>,
+    effects: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
+    const job = this.#job;
+    const { value } = await this.#parts.store.transact(`job ${job.type}`, async (store) => {
+      if (!(await fence(store))) {
         throw durableError(
           "job_lease_lost",
           `Job ${job.id} was taken over by another process; this attempt has no effect.`,
         );
       }
-      await effects(createTransaction(store, job, this.#parts.clock.now()));
+      return effects(createTransaction(store, job, this.#parts.clock.now()));
     });
-    this.completed = true;
-    this.#parts.onCommit();
+    return value;
   }
 
   #withinTimeout(timeoutMs: number, running: Promise<void>): Promise<void> {

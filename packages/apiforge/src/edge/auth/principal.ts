@@ -11,3 +11,6 @@ export interface Principal {
   /** Every claim of the verified token. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }
+
+/** Tenant of requests that carry no token: what they write belongs to nobody in particular. */
+export const publicTenant = "public";

@@ -19,19 +19,23 @@ const closeBrace = 0x7d;
 /**
  * Parses a request body as RFC 8259 JSON that every reader understands alike: UTF-8 without a
  * byte order mark, no key twice in one object (RFC 8259 section 4 leaves its meaning open), no key
- * that sets a prototype, no U+0000. An empty body is undefined.
+ * that sets a prototype, no U+0000. An empty body is undefined. `path` names it in refusals.
  * @throws {invalid_json}, {json_too_deep}, {duplicate_json_key}, {forbidden_json_key},
  * {forbidden_character}
  */
-export function parseJsonBody(bytes: Buffer): unknown {
+export function parseJsonBody(bytes: Buffer, path = "body"): unknown {
   if (bytes.length === 0) return undefined;
-  if (!isUtf8(bytes)) throw edgeError("invalid_json", "The body is not valid UTF-8");
+  if (!isUtf8(bytes)) throw edgeError("invalid_json", `${subject(path)} is not valid UTF-8`);
   const text = bytes.toString("utf8");
   const keysWritten = countKeys(text);
-  const value = parse(text);
-  if (countOwnKeys(value, "body") !== keysWritten) throw duplicateKey(text);
-  if (text.includes(nulEscape)) refuseNul(value, "body");
+  const value = parse(text, path);
+  if (countOwnKeys(value, path) !== keysWritten) throw duplicateKey(text, path);
+  if (text.includes(nulEscape)) refuseNul(value, path);
   return value;
+}
+
+function subject(path: string): string {
+  return path === "body" ? "The body" : path;
 }
 
 // Text of PostgreSQL cannot hold U+0000; what one store takes and the other fails on is refused here.
@@ -48,11 +52,11 @@ function refuseNul(value: unknown, path: string): void {
   }
 }
 
-function parse(text: string): unknown {
+function parse(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw edgeError("invalid_json", "The body is not valid JSON", { cause: error });
+    throw edgeError("invalid_json", `${subject(path)} is not valid JSON`, { cause: error });
   }
 }
 
@@ -121,7 +125,7 @@ function hasPrototype(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");
 }
 
-function duplicateKey(text: string): Error {
-  const path = ["body", ...(findDuplicateKey(text) ?? [])].join(".");
+function duplicateKey(text: string, root: string): Error {
+  const path = [root, ...(findDuplicateKey(text) ?? [])].join(".");
   return edgeError("duplicate_json_key", `${path} is given more than once`, { param: path });
 }

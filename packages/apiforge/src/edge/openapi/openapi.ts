@@ -1,6 +1,8 @@
 import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
+import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import type { Route } from "../route.ts";
+import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { components, failureSchemas } from "./components.ts";
 import { SchemaCollector } from "./schema-collector.ts";
 
@@ -112,13 +114,26 @@ function headerParameters(route: Route): object[] {
   return parameters;
 }
 
-function requestBody(schema: Schema | undefined, collector: SchemaCollector, id: string): object {
+function requestBody(schema: Route["body"], collector: SchemaCollector, id: string): object {
   if (schema === undefined) return {};
+  if (schema instanceof BatchBody) return batchRequestBody(schema, collector, id);
   const compiled = compileSchema(schema);
   return {
     requestBody: {
       required: !compiled.validate(undefined).ok,
       content: { "application/json": { schema: collector.place(compiled.input, `${id}Body`) } },
+    },
+  };
+}
+
+function batchRequestBody(body: BatchBody, collector: SchemaCollector, id: string): object {
+  const item = collector.place(compileSchema(body.definition.item).input, `${id}Item`);
+  const list = { type: "array", minItems: 1, maxItems: body.definition.maxItems, items: item };
+  const schema = { type: "object", required: [body.field], properties: { [body.field]: list } };
+  return {
+    requestBody: {
+      required: true,
+      content: { "application/json": { schema }, "application/x-ndjson": { schema: item } },
     },
   };
 }
@@ -136,7 +151,16 @@ function replies(route: Route, collector: SchemaCollector, id: string): object {
   return Object.fromEntries(described);
 }
 
-function jsonContent(schema: Schema, collector: SchemaCollector, name: string): object {
+function jsonContent(
+  schema: Schema | StreamReply,
+  collector: SchemaCollector,
+  name: string,
+): object {
+  if (schema instanceof StreamReply) {
+    const [type = ""] = streamContentTypes[schema.format].split(";");
+    const { output } = compileSchema(schema.schema);
+    return { content: { [type]: { schema: collector.place(output, name) } } };
+  }
   const { output } = compileSchema(schema);
   return { content: { "application/json": { schema: collector.place(output, name) } } };
 }

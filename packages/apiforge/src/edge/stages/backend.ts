@@ -2,61 +2,78 @@ import type { FastifyRequest } from "fastify";
 
 import type {
   Answer,
+  Batches,
   Durable,
   IdempotencyKey,
+  StagedBatch,
   Transaction,
   WriteOutcome,
   WriteRequest,
 } from "../../durable/index.ts";
 import { ApiForgeError } from "../../kernel/index.ts";
-import type { Principal } from "../auth/principal.ts";
+import { publicTenant, type Principal } from "../auth/principal.ts";
+import { BatchBody } from "../body/batch-body.ts";
 import type { CursorCodec } from "../cursor.ts";
 import { edgeError } from "../errors.ts";
 import type { RequestInfo } from "../exchange.ts";
 import { createList, type List } from "../list.ts";
 import type { AnyHandlerContext, Reply, Route } from "../route.ts";
 import { refusalAnswer } from "./fail.ts";
+import { shapeStream, type StreamKind } from "./shape.ts";
+import { takeIn, type TakeIn } from "./take-in.ts";
 import type { ValidRequest } from "./validate.ts";
 
 /** What the edge needs of the durable core. */
-export type DurableBackend = Pick<Durable, "execute" | "read">;
+export type DurableBackend = Pick<Durable, "execute" | "read" | "batches">;
 
 /** The answer of the backend and how it came about. */
 export interface BackendAnswer {
   readonly answer: Answer;
   readonly seq: number | undefined;
   readonly isReplay: boolean;
+  /** What is written behind the answer's head instead of its body. */
+  readonly stream?: { readonly values: AsyncIterable<unknown>; readonly kind: StreamKind };
 }
 
-/** Tenant of requests that carry no token: what they write belongs to nobody in particular. */
-export const publicTenant = "public";
+/** What the backend works with. */
+interface BackendServices {
+  readonly durable: DurableBackend;
+  readonly cursors: CursorCodec;
+}
 
 type ShapeReply = (reply: Reply) => Answer;
 const retryAfterSeconds = 1;
 
 /** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot. */
-export function backend(
-  route: Route,
-  durable: DurableBackend,
-  shape: ShapeReply,
-  cursors: CursorCodec,
-) {
+export function backend(route: Route, services: BackendServices, shape: ShapeReply) {
   const label = `${route.method} ${route.path}`;
+  const { durable } = services;
+  const streamed = shapeStream(route);
+  const take = route.body instanceof BatchBody ? takeIn(route.body, durable.batches) : undefined;
+
+  function readAnswer(reply: Reply): BackendAnswer {
+    const values = reply.stream;
+    const head = values === undefined ? undefined : streamed(reply);
+    if (values === undefined || head === undefined) {
+      return { answer: shape(reply), seq: undefined, isReplay: false };
+    }
+    const stream = { values, kind: head.kind };
+    return { answer: head.answer, seq: undefined, isReplay: false, stream };
+  }
 
   async function read(request: FastifyRequest, valid: ValidRequest): Promise<BackendAnswer> {
-    const context = new Context(request, valid, route, cursors);
-    const answer = await durable.read(
+    const context = new Context(request, valid, route, services);
+    return durable.read(
       label,
       async (reader) => {
         // A reading route's handler is typed with a Reader; the common signature says Transaction.
         context.tx = reader as Transaction;
         const reply = await route.handler(context);
         if (ApiForgeError.is(reply)) throw reply;
-        return shape(reply);
+        return readAnswer(reply);
       },
       context.principal?.tenant ?? publicTenant,
     );
-    return { answer, seq: undefined, isReplay: false };
   }
 
   async function write(
@@ -64,8 +81,17 @@ export function backend(
     valid: ValidRequest,
     key: IdempotencyKey | undefined,
   ): Promise<BackendAnswer> {
-    const context = new Context(request, valid, route, cursors);
-    return settled(await durable.execute(new Write(label, route, shape, request, context, key)));
+    const context = new Context(request, valid, route, services);
+    const write = new Write(label, route, shape, request, context, key);
+    if (take === undefined) return settled(await durable.execute(write));
+    const taking = new BatchWrite(write, take, request, context);
+    try {
+      const answer = settled(await durable.execute(taking));
+      if (!answer.isReplay) taking.keep();
+      return answer;
+    } finally {
+      await taking.discard(durable.batches);
+    }
   }
 
   return { read, write };
@@ -95,15 +121,20 @@ class Context implements AnyHandlerContext {
   readonly params: unknown;
   readonly query: unknown;
   readonly headers: unknown;
-  readonly body: unknown;
+  body: unknown;
   readonly principal: Principal | undefined;
   readonly request: RequestInfo;
   tx!: Transaction;
   readonly #source: FastifyRequest;
   readonly #route: Route;
-  readonly #cursors: CursorCodec;
+  readonly #services: BackendServices;
 
-  constructor(request: FastifyRequest, valid: ValidRequest, route: Route, cursors: CursorCodec) {
+  constructor(
+    request: FastifyRequest,
+    valid: ValidRequest,
+    route: Route,
+    services: BackendServices,
+  ) {
     this.params = valid.params;
     this.query = valid.query;
     this.headers = valid.headers;
@@ -112,13 +143,17 @@ class Context implements AnyHandlerContext {
     this.request = request.exchange;
     this.#source = request;
     this.#route = route;
-    this.#cursors = cursors;
+    this.#services = services;
+  }
+
+  get batches(): Batches {
+    return this.#services.durable.batches;
   }
 
   get list(): List {
     const { params, query } = this.#source;
     return createList(
-      this.#cursors,
+      this.#services.cursors,
       this.principal?.tenant ?? publicTenant,
       this.#route.path,
       params,
@@ -168,5 +203,62 @@ class Write implements WriteRequest {
 
   refuse(error: unknown): Answer | undefined {
     return refusalAnswer(error, this.requestId, this.#request.headers.accept);
+  }
+}
+
+/** A {@link Write} whose body is taken in before its transaction. */
+class BatchWrite implements WriteRequest {
+  readonly label: string;
+  readonly tenant: string;
+  readonly requestId: string;
+  idempotency: IdempotencyKey | undefined;
+  readonly #write: Write;
+  readonly #take: TakeIn;
+  readonly #request: FastifyRequest;
+  readonly #context: Context;
+  #staged: StagedBatch | undefined;
+
+  constructor(write: Write, take: TakeIn, request: FastifyRequest, context: Context) {
+    this.label = write.label;
+    this.tenant = write.tenant;
+    this.requestId = write.requestId;
+    this.idempotency = write.idempotency;
+    this.#write = write;
+    this.#take = take;
+    this.#request = request;
+    this.#context = context;
+  }
+
+  async prepare(isAnswered: boolean): Promise<void> {
+    const key = this.idempotency;
+    const options = { fingerprint: key?.fingerprint, stages: !isAnswered };
+    const { staged, fingerprint } = await this.#take(this.#request, options);
+    this.#staged = staged;
+    this.#context.body = staged;
+    if (key !== undefined) this.idempotency = { ...key, fingerprint };
+  }
+
+  async run(tx: Transaction): Promise<Answer> {
+    if (this.#staged === undefined) {
+      // The answer that there was has been swept since; its sender may try again.
+      throw edgeError("idempotency_in_progress", "The request's record has just expired", {
+        retryAfterSeconds,
+      });
+    }
+    return this.#write.run(tx);
+  }
+
+  refuse(error: unknown): Answer | undefined {
+    return this.#write.refuse(error);
+  }
+
+  /** The handler's commit has happened. */
+  keep(): void {
+    this.#staged = undefined;
+  }
+
+  /** Gives up what nothing has accepted. */
+  async discard(batches: Batches): Promise<void> {
+    if (this.#staged !== undefined) await batches.discard(this.#staged).catch(() => undefined);
   }
 }

@@ -16,7 +16,7 @@ export function requestId(request: IncomingMessage): string {
 }
 
 /** The stage that ties a request to its id and trace and puts the id on the answer. */
-export function correlate(log: Log) {
+export function correlate(log: Log, closing: AbortSignal) {
   return function correlateRequest(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -26,6 +26,8 @@ export function correlate(log: Log) {
       request.id,
       parseTraceparent(request.headers["traceparent"]),
       log,
+      reply.raw,
+      closing,
     );
     reply.header("x-request-id", request.id);
     done();

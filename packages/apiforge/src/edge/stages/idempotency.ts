@@ -4,6 +4,7 @@ import { configure } from "safe-stable-stringify";
 
 import type { IdempotencyKey } from "../../durable/index.ts";
 import type { Principal } from "../auth/principal.ts";
+import { BatchBody } from "../body/batch-body.ts";
 import { edgeError } from "../errors.ts";
 import type { Route } from "../route.ts";
 
@@ -39,7 +40,14 @@ export function idempotency(route: Route) {
     return {
       key,
       digest: digest([principal?.tenant, principal?.subject, method, path, key]),
-      fingerprint: digest([method, path, request.params, request.query, request.body]),
+      // A body that is taken in as it arrives adds its items later.
+      fingerprint: digest([
+        method,
+        path,
+        request.params,
+        request.query,
+        route.body instanceof BatchBody ? null : request.body,
+      ]),
     };
   };
 }

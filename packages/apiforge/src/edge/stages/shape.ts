@@ -5,6 +5,12 @@ import { compileSchema, type Schema } from "../../schema/index.ts";
 import { edgeError } from "../errors.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
 import type { Reply, Route } from "../route.ts";
+import {
+  StreamReply,
+  streamContentTypes,
+  streamWriter,
+  type StreamFormat,
+} from "../stream-reply.ts";
 
 const contentType = "application/json; charset=utf-8";
 const jsonHeaders = { "content-type": contentType } as const;
@@ -34,6 +40,7 @@ type WriteBody = (body: unknown) => string;
 export function shape(route: Route): (reply: Reply) => Answer {
   const writers = new Map<number, WriteBody | null>();
   for (const [status, schema] of Object.entries(route.replies)) {
+    if (schema instanceof StreamReply) continue;
     writers.set(Number(status), schema === null ? null : bodyWriter(route, status, schema));
   }
   return function shapeReply(reply) {
@@ -53,6 +60,30 @@ export function shape(route: Route): (reply: Reply) => Answer {
           : { ...headers, ...checkedHeaders(route, reply.headers) },
       body: write === null ? "" : write(reply.body),
     };
+  };
+}
+
+/** How the values of a streamed reply are written. */
+export interface StreamKind {
+  readonly format: StreamFormat;
+  readonly write: (value: unknown) => string;
+}
+
+/** The head of a streamed reply with how its values are written; undefined for any other reply. */
+export function shapeStream(
+  route: Route,
+): (reply: Reply) => { readonly answer: Answer; readonly kind: StreamKind } | undefined {
+  const kinds = new Map<number, StreamKind>();
+  for (const [status, reply] of Object.entries(route.replies)) {
+    if (!(reply instanceof StreamReply)) continue;
+    kinds.set(Number(status), { format: reply.format, write: streamWriter(reply) });
+  }
+  return function shapeStreamReply({ status, headers = {} }) {
+    const kind = kinds.get(status);
+    if (kind === undefined) return undefined;
+    const contentType = streamContentTypes[kind.format];
+    const all = { "content-type": contentType, ...checkedHeaders(route, headers) };
+    return { answer: { status, headers: all, body: "" }, kind };
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type ValueSource,
 } from "../../schema/index.ts";
 import { edgeError } from "../errors.ts";
+import { BatchBody } from "../body/batch-body.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
 import type { Route } from "../route.ts";
 
@@ -19,7 +20,8 @@ export interface ValidRequest {
 }
 
 type PartName = keyof ValidRequest;
-type CheckPart = (value: unknown) => unknown;
+/** Answers what `value` is after its conversion; `path` names it in refusals. */
+type CheckPart = (value: unknown, path?: string) => unknown;
 
 const maxIssues = 5;
 const maxIssueLength = 200;
@@ -35,7 +37,7 @@ export function validate(route: Route): (request: FastifyRequest) => ValidReques
   const query = route.query === undefined ? ignore : checkPart("query", route.query, "text", true);
   const headers =
     route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", false);
-  const body = route.body === undefined ? refuseBody : checkPart("body", route.body, "json", true);
+  const body = bodyCheck(route);
   return function validateRequest(request) {
     // As in bodies: what one store takes and the other fails on is refused before it gets there.
     if (request.url.includes("%00")) {
@@ -50,7 +52,14 @@ export function validate(route: Route): (request: FastifyRequest) => ValidReques
   };
 }
 
-function checkPart(
+function bodyCheck({ body }: Route): CheckPart {
+  if (body === undefined) return refuseBody;
+  // Its items are checked when they are taken in.
+  return body instanceof BatchBody ? ignore : checkPart("body", body, "json", true);
+}
+
+/** The check of one part of requests. */
+export function checkPart(
   name: PartName,
   schema: Schema,
   source: ValueSource,
@@ -58,15 +67,15 @@ function checkPart(
 ): CheckPart {
   const compiled = compileSchema(schema, source);
   const fields = isStrict ? compileDeclaredFields(compiled.input) : undefined;
-  return function check(value) {
+  return function check(value, path = name) {
     const undeclared = fields?.findUndeclared(value);
-    if (undeclared !== undefined) throw unknownField(`${name}.${undeclared}`);
+    if (undeclared !== undefined) throw unknownField(`${path}.${undeclared}`);
     const result = compiled.validate(value);
     if (result.ok) return result.value;
     if (value === undefined) {
-      throw edgeError("validation_failed", `${name} is required`, { param: name });
+      throw edgeError("validation_failed", `${path} is required`, { param: path });
     }
-    throw validationFailed(name, result.issues);
+    throw validationFailed(path, result.issues);
   };
 }
 
@@ -95,7 +104,7 @@ function unknownField(path: string): Error {
   });
 }
 
-function validationFailed(name: PartName, issues: readonly SchemaIssue[]): Error {
+function validationFailed(name: string, issues: readonly SchemaIssue[]): Error {
   const described = issues
     .slice(0, maxIssues)
     .map((issue) => shorten(`${pathOf(name, issue)}: ${issue.message}`));
@@ -105,7 +114,7 @@ function validationFailed(name: PartName, issues: readonly SchemaIssue[]): Error
   return edgeError("validation_failed", `${described.join("; ")}${more}`, { param });
 }
 
-function pathOf(name: PartName, issue: SchemaIssue): string {
+function pathOf(name: string, issue: SchemaIssue): string {
   return issue.path === "" ? name : `${name}.${issue.path}`;
 }
 

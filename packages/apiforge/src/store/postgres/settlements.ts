@@ -6,6 +6,7 @@ import { rowsStatement, rowsCommand } from "./rows.ts";
 
 const completeText = `update forge_jobs set state = 3, lease_owner = null, finished_at = forge_now()
    where n = $1 and fence = $2 and state = 2 returning queue, lane`;
+const holdText = "select n from forge_jobs where n = $1 and fence = $2 and state = 2 for share";
 // One statement for all outcomes, so that a batch is stored whole or not at all. A job without a
 // state waits again, or is cancelled when that is asked for.
 const settle = rowsStatement(
@@ -52,6 +53,11 @@ export function recoverText(owners: string): string {
 /** Marks a leased job completed; answers its queue and lane. The transaction counts it out of its lane. */
 export function completeJob(lease: JobLease): Command {
   return command(completeText, lease.n, lease.fence);
+}
+
+/** Locks a leased job against whoever would give it to another owner; answers one row when it is held. */
+export function holdJob(lease: JobLease): Command {
+  return command(holdText, lease.n, lease.fence);
 }
 
 /** Ends attempts; answers `n` and `fence` of those whose lease was held. */

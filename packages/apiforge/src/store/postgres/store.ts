@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 
 import { systemClock, type Clock, type Log } from "../../kernel/index.ts";
+import type { BatchStore, RateStore } from "../batch-contract.ts";
 import type {
   Committed,
   EventStore,
@@ -16,6 +17,7 @@ import type {
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
+import { BatchTable } from "./batches.ts";
 import { command } from "./command.ts";
 import { connectAlone, loadDriver } from "./driver.ts";
 import { EventLog } from "./events.ts";
@@ -24,6 +26,7 @@ import { JobTable } from "./jobs.ts";
 import { QueueTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { ConnectionPool } from "./pool.ts";
+import { RateTable } from "./rates.ts";
 import { SnapshotReaders } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
 import { openTenantGuard, type TenantGuard } from "./tenant-guard.ts";
@@ -111,6 +114,8 @@ class PostgresStore implements Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly batches: BatchStore;
+  readonly rates: RateStore;
   readonly schedules: ScheduleStore;
   readonly #pool: ConnectionPool;
   readonly #writer: UnitWriter;
@@ -130,6 +135,8 @@ class PostgresStore implements Store {
     this.workers = new WorkerTable(pool);
     this.events = events;
     this.idempotency = new IdempotencyTable(pool);
+    this.batches = new BatchTable(pool);
+    this.rates = new RateTable(pool);
     this.schedules = new ScheduleTable(pool);
   }
 

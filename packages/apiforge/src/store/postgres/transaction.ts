@@ -1,3 +1,4 @@
+import type { BatchTransaction } from "../batch-contract.ts";
 import type {
   ConsumerState,
   IdempotencyRecord,
@@ -14,6 +15,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
+import { batchTransaction } from "./batches.ts";
 import { command, fragmentCommand, type Command } from "./command.ts";
 import type { PostgresConnection } from "./connection.ts";
 import {
@@ -29,7 +31,7 @@ import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts"
 import { findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
 import { LaneChanges } from "./lanes.ts";
 import { lockSchedule, saveSchedule, toLocked, tryLockSchedule } from "./schedules.ts";
-import { completeJob } from "./settlements.ts";
+import { completeJob, holdJob } from "./settlements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
 import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
 
@@ -112,6 +114,11 @@ export class PostgresTransaction implements StoreTransaction {
     return true;
   }
 
+  async holdJob(lease: JobLease): Promise<boolean> {
+    const [held] = await this.#send([holdJob(lease)]);
+    return held?.rows.length === 1;
+  }
+
   async lockConsumer(name: string): Promise<ConsumerState | undefined> {
     const [locked] = await this.#send([lockConsumer(name)]);
     return toConsumerState(locked) ?? (await this.#addConsumer(name));
@@ -124,6 +131,10 @@ export class PostgresTransaction implements StoreTransaction {
   async advanceConsumer(name: string, cursor: number): Promise<void> {
     this.#requireOpen();
     this.#cursors.set(name, cursor);
+  }
+
+  get batches(): BatchTransaction {
+    return batchTransaction((commands) => this.#send(commands));
   }
 
   async lockSchedule(name: string): Promise<LockedSchedule> {

@@ -11,6 +11,7 @@ export class SettlementTable {
   readonly #clock: Clock;
   readonly #lanes: LaneTable;
   readonly #complete: StatementSync;
+  readonly #held: StatementSync;
   readonly #end: StatementSync;
   readonly #giveBack: StatementSync;
   readonly #recover: StatementSync;
@@ -24,6 +25,7 @@ export class SettlementTable {
     this.#complete = connection.prepare(
       `update forge_jobs set state = 3, lease_owner = null, finished_at = ?3 ${held} and lane is null`,
     );
+    this.#held = connection.prepare(`select 1 from forge_jobs ${held}`);
     this.#end = connection.prepare(
       `update forge_jobs set state = ?3, lease_owner = null, finished_at = ?4,
          last_error = coalesce(?5, last_error) ${held} ${changed}`,
@@ -54,6 +56,10 @@ export class SettlementTable {
     // Most jobs have no key, and reading a row back costs as much as the change.
     if (this.#complete.run(lease.n, lease.fence, nowMs).changes === 1) return true;
     return this.#count(this.#end.get(lease.n, lease.fence, 3, nowMs, null));
+  }
+
+  holds(lease: JobLease): boolean {
+    return this.#held.get(lease.n, lease.fence) !== undefined;
   }
 
   settle(settlement: JobSettlement): boolean {

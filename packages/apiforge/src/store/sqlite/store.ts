@@ -1,6 +1,7 @@
 import { backup as backupDatabase } from "node:sqlite";
 
 import { systemClock, type Clock } from "../../kernel/index.ts";
+import type { BatchStore, RateStore } from "../batch-contract.ts";
 import type {
   Committed,
   EventStore,
@@ -16,6 +17,7 @@ import type {
 import { storeError } from "../errors.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
+import { BatchTable } from "./batches.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { ClaimTable } from "./claims.ts";
 import { inMemory, openReader, openWriter, type SqliteConnection } from "./connection.ts";
@@ -26,6 +28,7 @@ import { JobTable } from "./jobs.ts";
 import { LaneTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { lockProcess, type ProcessLock } from "./process-lock.ts";
+import { RateTable } from "./rates.ts";
 import { ReaderPool } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
 import { SettlementTable } from "./settlements.ts";
@@ -67,6 +70,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       jobs: new JobTable(connection, lanes, clock),
       settlements: new SettlementTable(connection, lanes, clock),
       consumers: new ConsumerTable(connection),
+      batches: new BatchTable(connection, clock),
+      rates: new RateTable(connection, clock),
       schedules: new ScheduleTable(connection, clock),
     };
     const sync = new WalSync(path);
@@ -120,6 +125,8 @@ class SqliteStore implements Store {
   readonly workers: WorkerStore;
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
+  readonly batches: BatchStore;
+  readonly rates: RateStore;
   readonly schedules: ScheduleStore;
   readonly #parts: SqliteParts;
   #closing: Promise<void> | undefined;
@@ -131,6 +138,8 @@ class SqliteStore implements Store {
     this.workers = this.#workerStore();
     this.events = this.#eventStore();
     this.idempotency = this.#idempotencyStore();
+    this.batches = this.#batchStore();
+    this.rates = this.#rateStore();
     this.schedules = this.#scheduleStore();
   }
 
@@ -256,6 +265,27 @@ class SqliteStore implements Store {
       find: (digest) => this.#unit("find answer", () => idempotency.find(digest)),
       sweep: (olderThanMs, limit) =>
         this.#unit("sweep answers", () => idempotency.sweep(olderThanMs, limit)),
+    };
+  }
+
+  #batchStore(): BatchStore {
+    const { batches } = this.#parts.tables;
+    return {
+      find: (id) => this.#unit("find batch", () => batches.find(id)),
+      loadChunk: (batchId, position) =>
+        this.#unit("load chunk", () => batches.loadChunk(batchId, position)),
+      deadJobs: (types, limit) => this.#unit("dead chunks", () => batches.deadJobs(types, limit)),
+      discard: (id) => this.#unit("discard batch", () => batches.discard(id)),
+      sweep: (abandonedMs, limit) =>
+        this.#unit("sweep batches", () => batches.sweep(abandonedMs, limit)),
+    };
+  }
+
+  #rateStore(): RateStore {
+    const { rates } = this.#parts.tables;
+    return {
+      reserve: (name, wanted, spacingMs, withinMs) =>
+        this.#unit("reserve slots", () => rates.reserve(name, wanted, spacingMs, withinMs)),
     };
   }
 

@@ -1,5 +1,6 @@
 import type { StatementSync } from "node:sqlite";
 
+import type { BatchTransaction } from "../batch-contract.ts";
 import type {
   ConsumerState,
   IdempotencyRecord,
@@ -17,11 +18,13 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
+import type { BatchTable } from "./batches.ts";
 import type { SqliteConnection } from "./connection.ts";
 import type { EventLog } from "./events.ts";
 import { readFailure, sqliteFailure } from "./failures.ts";
 import type { IdempotencyTable } from "./idempotency.ts";
 import type { JobTable } from "./jobs.ts";
+import type { RateTable } from "./rates.ts";
 import type { ScheduleTable } from "./schedules.ts";
 import type { SettlementTable } from "./settlements.ts";
 
@@ -32,6 +35,8 @@ export interface Tables {
   readonly jobs: JobTable;
   readonly settlements: SettlementTable;
   readonly consumers: ConsumerTable;
+  readonly batches: BatchTable;
+  readonly rates: RateTable;
   readonly schedules: ScheduleTable;
 }
 
@@ -124,6 +129,11 @@ export class SqliteTransaction implements StoreTransaction {
     return this.#run(() => this.#tables.settlements.complete(lease));
   }
 
+  // Writers run one after another, so what holds now holds until the end of this one.
+  async holdJob(lease: JobLease): Promise<boolean> {
+    return this.#run(() => this.#tables.settlements.holds(lease));
+  }
+
   async lockConsumer(name: string): Promise<ConsumerState> {
     return this.#run(() => this.#tables.consumers.find(name));
   }
@@ -134,6 +144,18 @@ export class SqliteTransaction implements StoreTransaction {
 
   async advanceConsumer(name: string, cursor: number): Promise<void> {
     this.#run(() => this.#tables.consumers.save(name, cursor));
+  }
+
+  get batches(): BatchTransaction {
+    const { batches } = this.#tables;
+    return {
+      stage: async (batch, chunks) => this.#run(() => batches.stage(batch, chunks)),
+      open: async (opening) => this.#run(() => batches.open(opening)),
+      record: async (progress) => this.#run(() => batches.record(progress)),
+      cancel: async (id) => this.#run(() => batches.cancel(id)),
+      hasten: async (jobType, keyPrefix) => this.#run(() => batches.hasten(jobType, keyPrefix)),
+      removeDeadJob: async (n) => this.#run(() => batches.removeDeadJob(n)),
+    };
   }
 
   async lockSchedule(name: string): Promise<LockedSchedule> {
