@@ -164,7 +164,7 @@ class DurableCore implements Durable {
       random,
       definitions: byName("job", jobs),
       onCommit: this.#wake,
-      slots: slotsOf(options),
+      slots: slotsOf(queueNames(jobs), options),
       onSlotFree: () => {
         // Without a total no queue waits for another's slot.
         if (options.totalConcurrency === undefined) return;
@@ -329,8 +329,8 @@ function queueNames(jobs: readonly JobDefinition[]): readonly string[] {
   return [...new Set(jobs.map((job) => job.queue))];
 }
 
-function slotsOf(options: DurableOptions): Slots {
-  const names = [...queueNames(options.jobs), ...Object.keys(options.queues ?? {})];
+function slotsOf(declared: readonly string[], options: DurableOptions): Slots {
+  const names = [...declared, ...Object.keys(options.queues ?? {})];
   const queues = new Map(names.map((queue) => [queue, queueSlots(queue, options)]));
   return new Slots(options.totalConcurrency ?? Number.POSITIVE_INFINITY, queues);
 }
