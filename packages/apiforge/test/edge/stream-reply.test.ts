@@ -29,7 +29,9 @@ async function* breaksOff() {
 
 async function* waitForEnd(signal: AbortSignal) {
   yield { event: "begun", data: { n: 1, text: "" } };
-  await new Promise((resolve) => void signal.addEventListener("abort", resolve));
+  await new Promise((resolve) => {
+    signal.addEventListener("abort", resolve);
+  });
   seen.ended += 1;
 }
 
