@@ -99,6 +99,10 @@ function createHandler(route: Route, services: Services) {
     if (services.isClosing()) reply.header("connection", "close");
     if (outcome.stream === undefined) return bodyOf(outcome.answer);
     const { clock } = services;
+    // Its head has left before anybody knew that the server would stop meanwhile.
+    reply.raw.once("finish", () => {
+      if (services.isClosing()) request.raw.socket.end();
+    });
     return streamBody(outcome.stream.values, {
       ...outcome.stream.kind,
       clock,

@@ -201,11 +201,11 @@ describe("under one idempotency key", () => {
   test("a second request is refused with 409 while the first still sends its items", async () => {
     await start();
     const first = await open("k");
-    first.request.write('{"messages":[{"to":"a","body":"b"}');
-    await until("the first to be in flight", async () => {
-      const second = await post({ payload: json(messages(1)), key: "k" });
-      return second.statusCode === 409;
-    });
+    const begun = messages(11).map((item) => JSON.stringify(item));
+    first.request.write(`{"messages":[${begun.join()}`);
+    await until("the first to be in flight", async () => (await staged()) > 0);
+    const second = await post({ payload: json(messages(1)), key: "k" });
+    expect([second.statusCode, second.headers["retry-after"]]).toEqual([409, "1"]);
     first.request.end("]}");
     expect((await first.response).statusCode).toBe(202);
   });
