@@ -8,6 +8,8 @@ export interface ReceivedRequest {
   readonly method: string;
   /** Path without the query. */
   readonly path: string;
+  /** What stands behind the `?`; empty without one. */
+  readonly query: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
@@ -41,9 +43,16 @@ export async function readRequest(request: IncomingMessage): Promise<ReceivedReq
     if (sizeBytes <= maxBodyBytes) chunks.push(chunk);
   }
   if (sizeBytes > maxBodyBytes) return undefined;
-  const [path = "/"] = (request.url ?? "/").split("?", 1);
+  const { path, query } = splitTarget(request.url ?? "/");
   const body = Buffer.concat(chunks).toString("utf8");
-  return { method: request.method ?? "GET", path, headers: request.headers, body };
+  return { method: request.method ?? "GET", path, query, headers: request.headers, body };
+}
+
+function splitTarget(target: string): { path: string; query: string } {
+  const at = target.indexOf("?");
+  return at === -1
+    ? { path: target, query: "" }
+    : { path: target.slice(0, at), query: target.slice(at + 1) };
 }
 
 /** Writes an answer to its end. */

@@ -40,3 +40,18 @@ export function readInteger<Fallback>(
   }
   throw new ControlError(`${field} must be a whole number from ${min} to ${max}`);
 }
+
+/**
+ * True or false of a control request, or `fallback` when the field is absent.
+ * @throws {ControlError} when it is anything else.
+ */
+export function readBoolean(
+  fields: Readonly<Record<string, unknown>>,
+  field: string,
+  fallback: boolean,
+): boolean {
+  const value = fields[field];
+  if (value === undefined) return fallback;
+  if (typeof value === "boolean") return value;
+  throw new ControlError(`${field} must be true or false`);
+}

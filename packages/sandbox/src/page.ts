@@ -20,6 +20,7 @@ main { max-width: 760px; margin: 0 auto; padding: 28px 16px 48px; }
 h1 { font-size: 20px; margin: 0; }
 h1 + p { margin: 2px 0 20px; color: var(--muted); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
+section + section { margin-top: 20px; }
 .channel { display: flex; align-items: baseline; gap: 10px; padding: 12px 20px; border-bottom: 1px solid var(--line); }
 h2 { font-size: 16px; margin: 0; }
 .channel span, time, .aside, .note, .context, .kind, summary, dt { color: var(--muted); font-size: 13px; }
@@ -68,8 +69,10 @@ setInterval(async () => {
   if (!answer?.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of ["ol, .empty", ".channel"]) {
-    const [now, next] = [document.querySelector(part), fresh.querySelector(part)];
-    if (now && next && now.outerHTML !== next.outerHTML) now.replaceWith(next);
+    const next = fresh.querySelectorAll(part);
+    document.querySelectorAll(part).forEach((now, index) => {
+      if (next[index] && now.outerHTML !== next[index].outerHTML) now.replaceWith(next[index]);
+    });
   }
 }, 2000);
 `;

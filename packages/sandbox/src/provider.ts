@@ -29,4 +29,6 @@ export interface Provider {
   readonly controls: Readonly<Record<string, ControlResource>>;
   /** Its part of the page, given the sandbox's own origin for the commands that it shows. */
   view(origin: string): Html;
+  /** Ends what goes on by itself, such as callbacks; absent when nothing does. */
+  stop?(): void;
 }

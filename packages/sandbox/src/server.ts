@@ -14,6 +14,7 @@ import { pageAnswer } from "./page.ts";
 import type { AnswerReaction, Provider } from "./provider.ts";
 import { createInbox } from "./inbox/inbox.ts";
 import { createSlack } from "./slack/slack.ts";
+import { createTwilio } from "./twilio/twilio.ts";
 
 /** Where the sandbox listens and whose time it shows. */
 export interface SandboxOptions {
@@ -42,6 +43,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const { port = 0, host = "127.0.0.1", now = Date.now } = options;
   const providers: readonly Provider[] = [
     createSlack(now),
+    createTwilio(now),
     createInbox({ name: "sms", title: "Text messages" }, now),
     createInbox({ name: "crm", title: "CRM" }, now),
   ];
@@ -56,6 +58,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     async stop() {
       const closed = once(server, "close");
       server.close();
+      for (const provider of providers) provider.stop?.();
       server.closeAllConnections();
       await closed;
     },

@@ -1,13 +1,14 @@
 import { textAnswer, type Answer, type ReceivedRequest } from "../exchange.ts";
 import { createFaultSwitch, wireFaults, type Fault } from "../faults.ts";
 import type { Provider, Reaction } from "../provider.ts";
+import { createRequestLog } from "../request-log.ts";
 import {
   rateLimitedAnswer,
   webhookErrorAnswer,
   webhookErrorWords,
   type WebhookError,
 } from "./errors.ts";
-import { createMessageLog } from "./messages.ts";
+import type { MessageFields } from "./messages.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { viewMessages } from "./view.ts";
 import { checkPath, checkPayload, readPayload, webhookName, type Payload } from "./webhook.ts";
@@ -17,7 +18,7 @@ type SlackFault = Fault<(typeof wireFaults)[number] | WebhookError>;
 /** Slack's incoming webhooks: `POST /services/T…/B…/<token>`. */
 export function createSlack(now: () => number): Provider {
   const faults = createFaultSwitch([...wireFaults, ...webhookErrorWords]);
-  const messages = createMessageLog();
+  const messages = createRequestLog<MessageFields>();
   const rateLimit = createRateLimit(now);
 
   function answerOf(request: ReceivedRequest, payload: Payload | undefined, fault: SlackFault) {
