@@ -67,6 +67,7 @@ export {
   notFound,
   pageOf,
   paymentRequired,
+  unauthorized,
   unprocessable,
   type Principal,
   type RequestInfo,

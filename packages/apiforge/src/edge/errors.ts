@@ -44,6 +44,11 @@ export function badRequest(code: string, message: string, param?: string): ApiFo
   return new ApiForgeError(code, edgeErrors.validation_failed, message, { param });
 }
 
+/** 401: the caller proved nothing of what it claims, for example by a signature. */
+export function unauthorized(code: string, message: string): ApiForgeError {
+  return new ApiForgeError(code, edgeErrors.invalid_token, message);
+}
+
 /** 403 with code `forbidden`: the caller is known and may not do this. */
 export function forbidden(message = "Forbidden"): ApiForgeError {
   return edgeError("forbidden", message);

@@ -22,6 +22,7 @@ export {
   forbidden,
   notFound,
   paymentRequired,
+  unauthorized,
   unprocessable,
 } from "./errors.ts";
 export type { RequestInfo } from "./exchange.ts";
@@ -38,6 +39,7 @@ export type { ApiDescription } from "./openapi/openapi.ts";
 export {
   defineRoute,
   type Auth,
+  type BodyDeclaration,
   type HandlerContext,
   type IdempotencyMode,
   type Method,

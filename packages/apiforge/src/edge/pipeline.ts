@@ -57,16 +57,27 @@ export function mountPipeline(
 
 /** Adds one declared route with its stages. */
 export function mountRoute(server: FastifyInstance, route: Route, services: Services): void {
-  if (!(route.body instanceof BatchBody)) {
-    addRoute(server, route, services);
-    return;
-  }
-  // Parsers belong to a context, and this route's hands the body on unread.
+  const parser = bodyParser(route);
+  if (parser === undefined) return addRoute(server, route, services);
+  // Parsers belong to a context.
   server.register(async (context) => {
     context.removeAllContentTypeParsers();
-    context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
+    parser(context);
     addRoute(context, route, services);
   });
+}
+
+/** What parses the bodies of a route that takes more than JSON. */
+function bodyParser({ body }: Route): ((context: FastifyInstance) => void) | undefined {
+  if (body === "bytes") {
+    return (context) =>
+      context.addContentTypeParser("*", { parseAs: "buffer" }, (_request, bytes, done) =>
+        done(null, bytes),
+      );
+  }
+  if (!(body instanceof BatchBody)) return undefined;
+  return (context) =>
+    context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
 }
 
 function addRoute(server: FastifyInstance, route: Route, services: Services): void {

@@ -58,6 +58,16 @@ type OutputOf<S extends Schema | BatchBody | undefined, Otherwise> = S extends B
     ? SchemaOutput<S>
     : Otherwise;
 
+/**
+ * What a route takes as its body: JSON of a schema, many items ({@link batchBody}), or `bytes`:
+ * whatever was sent, of any content type and unread, for senders who sign their bytes.
+ */
+export type BodyDeclaration = Schema | BatchBody | "bytes";
+
+type BodyOf<B extends BodyDeclaration | undefined> = B extends "bytes"
+  ? Buffer
+  : OutputOf<Exclude<B, "bytes">, undefined>;
+
 /** What a handler is given. What a route does not declare is undefined here. */
 export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly params: Params;
@@ -89,7 +99,7 @@ export interface RouteOptions<
   ParamsSchema extends Schema | undefined,
   QuerySchema extends Schema | undefined,
   HeadersSchema extends Schema | undefined,
-  BodySchema extends Schema | BatchBody | undefined,
+  Body extends BodyDeclaration | undefined,
   R extends Replies,
   Out extends ReplyOf<R>,
   T extends TransactionMode,
@@ -110,7 +120,7 @@ export interface RouteOptions<
   /** Names in lower case. */
   readonly headers?: HeadersSchema;
   /** Fields that it does not declare are refused at any depth. {@link batchBody} takes many items. Without it a body is refused. */
-  readonly body?: BodySchema;
+  readonly body?: Body;
   readonly replies: R;
   /**
    * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
@@ -133,7 +143,7 @@ export interface RouteOptions<
       OutputOf<ParamsSchema, PathParams<Path>>,
       OutputOf<QuerySchema, undefined>,
       OutputOf<HeadersSchema, undefined>,
-      OutputOf<BodySchema, undefined>,
+      BodyOf<Body>,
       A extends "none" ? undefined : Principal,
       M extends "GET" ? (T extends "write" ? Transaction : Reader) : Transaction
     >,
@@ -168,7 +178,7 @@ export interface Route {
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
   readonly headers: Schema | undefined;
-  readonly body: Schema | BatchBody | undefined;
+  readonly body: BodyDeclaration | undefined;
   readonly replies: Replies;
   readonly idempotency: IdempotencyMode;
   readonly transaction: TransactionMode;
@@ -197,24 +207,13 @@ export function defineRoute<
   ParamsSchema extends Schema | undefined = undefined,
   QuerySchema extends Schema | undefined = undefined,
   HeadersSchema extends Schema | undefined = undefined,
-  BodySchema extends Schema | BatchBody | undefined = undefined,
+  const Body extends BodyDeclaration | undefined = undefined,
   const R extends Replies = Replies,
   // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
   const Out extends ReplyOf<R> = ReplyOf<R>,
   const T extends TransactionMode = "read",
 >(
-  options: RouteOptions<
-    Path,
-    M,
-    A,
-    ParamsSchema,
-    QuerySchema,
-    HeadersSchema,
-    BodySchema,
-    R,
-    Out,
-    T
-  >,
+  options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, Body, R, Out, T>,
 ): Route {
   const { method, path } = options;
   const auth: Auth = options.auth ?? "jwt";

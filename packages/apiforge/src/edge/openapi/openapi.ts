@@ -1,7 +1,7 @@
 import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
-import type { Route } from "../route.ts";
+import type { BodyDeclaration, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { components, failureSchemas } from "./components.ts";
 import { SchemaCollector } from "./schema-collector.ts";
@@ -114,8 +114,14 @@ function headerParameters(route: Route): object[] {
   return parameters;
 }
 
-function requestBody(schema: Route["body"], collector: SchemaCollector, id: string): object {
+function requestBody(
+  schema: BodyDeclaration | undefined,
+  collector: SchemaCollector,
+  id: string,
+): object {
   if (schema === undefined) return {};
+  // Any media type (OpenAPI 3.1 section 4.8.13.1), which is not described further.
+  if (schema === "bytes") return { requestBody: { content: { "*/*": {} } } };
   if (schema instanceof BatchBody) return batchRequestBody(schema, collector, id);
   const compiled = compileSchema(schema);
   return {

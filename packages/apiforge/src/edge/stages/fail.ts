@@ -28,9 +28,10 @@ export function fail(log: Log, isClosing: () => boolean) {
   };
 }
 
-// RFC 6750 section 3: a request without credentials is told the scheme and nothing else.
+// RFC 6750 section 3: a request without credentials is told the scheme and nothing else; neither is
+// one that was to prove itself by other means.
 function authenticateHeader(code: string, message: string): string {
-  if (code === "missing_token") return challenge;
+  if (code !== "invalid_token" && code !== "token_expired") return challenge;
   return `${challenge}, error="invalid_token", error_description="${message.replaceAll(/["\\]/g, "")}"`;
 }
 
@@ -53,9 +54,17 @@ export function refusalAnswer(
   if (!ApiForgeError.is(error) || error.retryable) return undefined;
   if (error.status < 400 || error.status >= 500 || error.status === 429) return undefined;
   const form = preferredForm(accept);
+  const challenged =
+    error.status === 401
+      ? { "www-authenticate": authenticateHeader(error.code, error.message) }
+      : {};
   return {
     status: error.status,
-    headers: { "content-type": `${form}; charset=utf-8`, "cache-control": "no-store" },
+    headers: {
+      "content-type": `${form}; charset=utf-8`,
+      "cache-control": "no-store",
+      ...challenged,
+    },
     body: renderFailure(toFailure(error), requestId, form),
   };
 }

@@ -9,7 +9,7 @@ import {
 import { edgeError } from "../errors.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
-import type { Route } from "../route.ts";
+import type { BodyDeclaration, Route } from "../route.ts";
 
 /** The parts of a request as its route declares them. */
 export interface ValidRequest {
@@ -37,7 +37,7 @@ export function validate(route: Route): (request: FastifyRequest) => ValidReques
   const query = route.query === undefined ? ignore : checkPart("query", route.query, "text", true);
   const headers =
     route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", false);
-  const body = bodyCheck(route);
+  const body = bodyCheck(route.body);
   return function validateRequest(request) {
     // As in bodies: what one store takes and the other fails on is refused before it gets there.
     if (request.url.includes("%00")) {
@@ -52,10 +52,16 @@ export function validate(route: Route): (request: FastifyRequest) => ValidReques
   };
 }
 
-function bodyCheck({ body }: Route): CheckPart {
-  if (body === undefined) return refuseBody;
+function bodyCheck(declared: BodyDeclaration | undefined): CheckPart {
+  if (declared === undefined) return refuseBody;
+  if (declared === "bytes") return bytesOf;
   // Its items are checked when they are taken in.
-  return body instanceof BatchBody ? ignore : checkPart("body", body, "json", true);
+  return declared instanceof BatchBody ? ignore : checkPart("body", declared, "json", true);
+}
+
+// A request without a body is not parsed at all.
+function bytesOf(body: unknown): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
 }
 
 /** The check of one part of requests. */
