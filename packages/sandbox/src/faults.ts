@@ -23,6 +23,8 @@ export interface Fault<Kind extends string> {
 export interface FaultSwitch<Kind extends string> {
   /** The fault for the request at hand; counts it off. */
   next(): Fault<Kind>;
+  /** The fault for a request that does not count: one that passes by itself is not for it. */
+  lasting(): Fault<Kind>;
   /** `GET` shows it, `PUT` sets it, `DELETE` switches it off. */
   readonly control: ControlResource;
 }
@@ -41,6 +43,7 @@ export function createFaultSwitch<Kind extends string>(
       }
       return current;
     },
+    lasting: () => (fault.times === null ? fault : off),
     control: {
       GET: () => fault,
       PUT(body) {

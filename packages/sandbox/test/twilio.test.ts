@@ -248,6 +248,17 @@ describe("a fault", () => {
     ]);
   });
 
+  test("without times also meets who reads, with times only who sends", async () => {
+    const { send, get, messagesUrl, control } = await twilioForTest();
+    await control("PUT", "fault", { kind: "500", times: 1 });
+    expect((await get(messagesUrl)).status).toBe(200);
+    expect((await send({ To: "+15551230001" })).status).toBe(500);
+    await control("PUT", "fault", { kind: "503" });
+    expect((await get(messagesUrl)).status).toBe(503);
+    await control("PUT", "fault", { kind: "dead" });
+    await expect(get(messagesUrl)).rejects.toThrow("fetch failed");
+  });
+
   test("slow takes the message at once and answers late", async () => {
     const { messagesUrl, authorization, control, requests } = await twilioForTest();
     await control("PUT", "fault", { kind: "slow", delayMs: 600_000, times: 1 });

@@ -84,8 +84,9 @@ export function createTwilio(now: () => number): Provider {
     }
     const operation = operationOf(request);
     if (operation.kind === "refused") return later(errorAnswer(operation.code, request.path));
-    const fault = faults.next();
-    if (operation.kind === "create") return create(request, fault);
+    if (operation.kind === "create") return create(request, faults.next());
+    // Others read at any time; a fault that counts is meant for messages.
+    const fault = faults.lasting();
     if (fault.kind === "dead" || fault.kind === "lost") return "reset";
     const answer =
       operation.kind === "list"
