@@ -7,7 +7,7 @@ import {
 import { ApiForgeError, type JobDefinition, type Transaction } from "apiforge";
 
 import { formatDollars, mostOf, type PriceList } from "./prices.ts";
-import { beginSend, endUnsent, isKnownSid, recordSent } from "./sends-table.ts";
+import { adoptSid, beginSend, endUnsent, recordSent } from "./sends-table.ts";
 import type { settlePriceInput } from "./settle-price.ts";
 
 /** How messages are sent and what they may cost. */
@@ -95,18 +95,31 @@ async function send(
 /** The message as Twilio lists it, if an earlier attempt got through. */
 async function findSent(
   { twilio, from }: SendSettings,
-  { to, body, signal, commit }: MessageToSend,
+  { key, to, body, signal, commit }: MessageToSend,
   begunAt: number,
 ): Promise<TwilioMessage | undefined> {
   const listed = await twilio.findMessages({ to, from }, { signal });
-  const candidates = listed.filter(
+  for (const found of listed) {
     // Trial accounts put a line of Twilio's before the text.
-    (found) => found.createdAt >= begunAt - clockSkewMs && found.body.endsWith(body),
-  );
-  return commit(async (tx) => {
-    for (const found of candidates) if (!(await isKnownSid(tx, found.sid))) return found;
-    return undefined;
-  });
+    const isLike = found.createdAt >= begunAt - clockSkewMs && found.body.endsWith(body);
+    if (isLike && (await takeAsOwn(commit, key, found.sid))) return found;
+  }
+  return undefined;
+}
+
+/** False when the message is another one's, which may have the same text and number. */
+async function takeAsOwn(
+  commit: MessageToSend["commit"],
+  key: string,
+  sid: string,
+): Promise<boolean> {
+  try {
+    return await commit((tx) => adoptSid(tx, key, sid, Date.now()));
+  } catch (error) {
+    // Another process took it in the same moment: a SID is there once.
+    if (ApiForgeError.is(error) && error.code === "store_query_failed") return false;
+    throw error;
+  }
 }
 
 /** The URL that Twilio reports a message's changes to; it signs all of it. */

@@ -1,4 +1,4 @@
-import type { Reader, Transaction } from "apiforge";
+import type { Transaction } from "apiforge";
 
 import { monthOf, reserveSpend, settleSpend } from "./spend-table.ts";
 
@@ -69,9 +69,18 @@ export async function endUnsent(tx: Transaction, key: string): Promise<void> {
   if (row !== undefined) await settleSpend(tx, row, row.reserved_micros, 0);
 }
 
-/** True when a message of Twilio's is already known as one of ours. */
-export async function isKnownSid(tx: Reader, sid: string): Promise<boolean> {
-  const rows = await tx.sql`select 1 as known from message_sends where sid = ${sid}`;
+/** Takes a message that Twilio has as this one; false when it is known as another one's. */
+export async function adoptSid(
+  tx: Transaction,
+  key: string,
+  sid: string,
+  nowMs: number,
+): Promise<boolean> {
+  const rows = await tx.sql`
+    update message_sends set sid = ${sid}, status = 'queued', status_rank = 1, updated_at = ${nowMs}
+    where message_key = ${key} and sid is null
+      and not exists (select 1 from message_sends other where other.sid = ${sid})
+    returning message_key`;
   return rows.length > 0;
 }
 

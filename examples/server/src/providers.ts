@@ -7,12 +7,14 @@ import {
 } from "@apiforge/example-clinic";
 
 import { startSandboxProcess } from "./sandbox-process.ts";
+import { readTwilio, sandboxTwilio, type TwilioSender } from "./twilio.ts";
 
 /** The providers that the example systems talk to: the real ones where they are configured. */
 export interface Providers {
   readonly slack: SlackWebhook;
   readonly messages: PatientMessages;
   readonly crm: Crm;
+  readonly twilio: TwilioSender;
   /** Where the sandbox shows what it received; undefined when every provider is real. */
   readonly sandboxUrl: string | undefined;
   stop(): Promise<void>;
@@ -28,7 +30,10 @@ const endpoints = {
   crm: { variable: "CLINIC_CRM_URL", path: "/crm/" },
 } as const;
 
-/** Connects to the providers whose variables are set, and to a sandbox of this machine for the rest. */
+/**
+ * Connects to the providers whose variables are set, and to a sandbox of this machine for the rest.
+ * @throws {config_invalid} naming what cannot be used.
+ */
 export async function connectProviders(
   environment: NodeJS.ProcessEnv,
   sandboxPort: number,
@@ -36,7 +41,8 @@ export async function connectProviders(
   // An empty variable counts as absent.
   const given = (name: keyof typeof endpoints) =>
     environment[endpoints[name].variable] || undefined;
-  const isReal = given("slack") && given("messages") && given("crm");
+  const twilio = readTwilio(environment);
+  const isReal = given("slack") && given("messages") && given("crm") && twilio;
   const sandbox = isReal ? undefined : await startSandboxProcess(sandboxPort);
   const urlOf = (name: keyof typeof endpoints): string =>
     given(name) ?? `${sandbox?.url}${endpoints[name].path}`;
@@ -44,6 +50,7 @@ export async function connectProviders(
     slack: createSlackWebhook({ url: urlOf("slack") }),
     messages: createHttpPatientMessages({ url: urlOf("messages") }),
     crm: createHttpCrm({ url: urlOf("crm") }),
+    twilio: twilio ?? sandboxTwilio(environment, `${sandbox?.url}`),
     sandboxUrl: sandbox?.url,
     stop: async () => sandbox?.stop(),
   };

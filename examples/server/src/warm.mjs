@@ -20,6 +20,9 @@ Object.assign(process.env, {
   SLACK_WEBHOOK_URL: "",
   CLINIC_SMS_URL: "",
   CLINIC_CRM_URL: "",
+  TWILIO_ACCOUNT_SID: "",
+  TWILIO_AUTH_TOKEN: "",
+  TWILIO_PHONE_NUMBER: "",
 });
 
 const { serve } = await import("./serve.ts");

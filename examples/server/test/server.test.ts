@@ -114,14 +114,36 @@ test("SANDBOX_PORT and PORT choose the ports", async () => {
   await server.stop();
 });
 
+const twilioAccount = {
+  TWILIO_ACCOUNT_SID: `AC${"1".repeat(32)}`,
+  TWILIO_AUTH_TOKEN: "12345",
+  TWILIO_PHONE_NUMBER: "+15005550006",
+};
+
 test("with every provider configured no sandbox is started", async () => {
   await using server = await start({
     SLACK_WEBHOOK_URL: "http://127.0.0.1:9/services/T/B/x",
     CLINIC_SMS_URL: "http://127.0.0.1:9/sms",
     CLINIC_CRM_URL: "http://127.0.0.1:9/crm",
+    ...twilioAccount,
   });
   expect(server.stdout()).not.toContain("Sandbox");
   await server.stop();
+});
+
+test.for([
+  [{ ...twilioAccount, TWILIO_AUTH_TOKEN: "" }, "TWILIO_AUTH_TOKEN must be set as well"],
+  [{ ...twilioAccount, TWILIO_ACCOUNT_SID: "SK1" }, "TWILIO_ACCOUNT_SID must be AC and 32"],
+  [{ TWILIO_MESSAGES_PER_SECOND: "0" }, "TWILIO_MESSAGES_PER_SECOND: 0 is not a rate"],
+  [{ TWILIO_SPENDING_CAP_USD: "lots" }, "TWILIO_SPENDING_CAP_USD: lots is not an amount"],
+  [{ TWILIO_PRICES_USD: "cheap" }, "TWILIO_PRICES_USD: cheap is not a price list"],
+] as const)("%j keeps it from starting, with the reason", async ([env, reason]) => {
+  await using server = spawnProcess({
+    entry,
+    env: { PORT: "0", APIFORGE_DATA_DIR: dataDir, ...env },
+  });
+  await expect(server.waitForLine(/^APIForge ready/)).rejects.toThrow("exit code 1");
+  expect(server.stderr()).toContain(`APIForge cannot start: ${reason}`);
 });
 
 test("SIGINT stops it like SIGTERM", async () => {

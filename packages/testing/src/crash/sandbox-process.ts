@@ -29,6 +29,8 @@ export interface SandboxProcess extends AsyncDisposable {
   readonly url: string;
   /** For `SLACK_WEBHOOK_URL`. */
   readonly slackWebhookUrl: string;
+  /** The variables of its Twilio account, with limits that no test meets by accident. */
+  readonly twilioEnv: Readonly<Record<string, string>>;
   /**
    * What was received since the last {@link clearSlack}, in order.
    * @throws Error when the sandbox may have dropped some: it keeps 500.
@@ -37,6 +39,12 @@ export interface SandboxProcess extends AsyncDisposable {
   clearSlack(): Promise<void>;
   setSlackFault(fault: SlackFault): Promise<void>;
   clearSlackFault(): Promise<void>;
+  /** Uses the sandbox's control API of Twilio: `fault`, `callbacks`, `messages` … */
+  controlTwilio(
+    method: "GET" | "PUT" | "DELETE",
+    resource: string,
+    body?: unknown,
+  ): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -51,7 +59,16 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
   const client = createHttpClient(url);
 
   async function control(method: string, resource: string, body?: unknown): Promise<unknown> {
-    const path = `/_sandbox/slack/${resource}`;
+    return controlOf("slack", method, resource, body);
+  }
+
+  async function controlOf(
+    provider: string,
+    method: string,
+    resource: string,
+    body: unknown,
+  ): Promise<unknown> {
+    const path = `/_sandbox/${provider}/${resource}`;
     const answer = await client.request({ method, path, ...(body === undefined ? {} : { body }) });
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.body}`);
     return answer.body === "" ? undefined : answer.json();
@@ -65,6 +82,15 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
   return {
     url,
     slackWebhookUrl: `${url}${webhookPath}`,
+    twilioEnv: {
+      TWILIO_ACCOUNT_SID: `AC${"0".repeat(32)}`,
+      TWILIO_AUTH_TOKEN: "0".repeat(32),
+      TWILIO_PHONE_NUMBER: "+15005550006",
+      TWILIO_BASE_URL: url,
+      TWILIO_MESSAGES_PER_SECOND: "1000",
+      TWILIO_SPENDING_CAP_USD: "100000",
+      TWILIO_PRICES_USD: "+=0.0083",
+    },
     async slackDeliveries() {
       const { messages } = (await control("GET", "messages")) as { messages: SlackDelivery[] };
       if (messages.length >= keptMessages) {
@@ -81,6 +107,7 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     async clearSlackFault() {
       await control("DELETE", "fault");
     },
+    controlTwilio: (method, resource, body) => controlOf("twilio", method, resource, body),
     stop,
     [Symbol.asyncDispose]: stop,
   };
