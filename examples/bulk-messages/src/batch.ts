@@ -3,10 +3,20 @@ import { defineBatch, exponential, type JobDefinition } from "apiforge";
 import type { forgetInput } from "./forget-messages.ts";
 import { bulkMessage } from "./schema.ts";
 import { sendMessage, type SendSettings } from "./send-message.ts";
+import type { leftoversInput } from "./settle-leftovers.ts";
 import type { settlePriceInput } from "./settle-price.ts";
 
 /** How long a job and its messages are kept after its end. */
 const retention = "7d";
+/** When callbacks that are still missing are not waited for any longer. */
+const leftoversDelay = "10m";
+
+/** The jobs that follow a message or a batch of them. */
+export interface FollowUps {
+  readonly settlePrice: JobDefinition<typeof settlePriceInput>;
+  readonly settleLeftovers: JobDefinition<typeof leftoversInput>;
+  readonly forget: JobDefinition<typeof forgetInput>;
+}
 
 /**
  * The batches of bulk messages. Twilio takes `messagesPerSecond` of one sender, so all jobs of all
@@ -15,8 +25,7 @@ const retention = "7d";
 export function bulkMessageBatch(
   settings: SendSettings,
   messagesPerSecond: number,
-  settlePrice: JobDefinition<typeof settlePriceInput>,
-  forget: JobDefinition<typeof forgetInput>,
+  { settlePrice, settleLeftovers, forget }: FollowUps,
 ) {
   return defineBatch("bulk-messages", {
     item: bulkMessage,
@@ -30,7 +39,9 @@ export function bulkMessageBatch(
       return sendMessage(settings, settlePrice, { ...item, key, tenant, batchId, signal, commit });
     },
     onComplete: async (tx, batch) => {
-      await tx.enqueue(forget, { batchId: batch.id }, { delay: retention });
+      const { id: batchId } = batch;
+      await tx.enqueue(settleLeftovers, { batchId, after: "" }, { delay: leftoversDelay });
+      await tx.enqueue(forget, { batchId }, { delay: retention });
     },
   });
 }

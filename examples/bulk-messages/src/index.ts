@@ -5,6 +5,7 @@ import { forgetMessagesJob } from "./forget-messages.ts";
 import { bulkMessageMigrations } from "./migrations.ts";
 import { bulkMessageRoutes } from "./routes.ts";
 import type { SendSettings } from "./send-message.ts";
+import { settleLeftoversJob } from "./settle-leftovers.ts";
 import { settlePriceJob } from "./settle-price.ts";
 import { spendAlertConsumer } from "./spend-alerts.ts";
 import { statusCallbackRoute, type CallbackTrust } from "./webhook-route.ts";
@@ -27,11 +28,13 @@ export interface BulkMessagesOptions extends SendSettings, CallbackTrust {
 export function bulkMessages(options: BulkMessagesOptions): System {
   const settlePrice = settlePriceJob(options.twilio);
   const forget = forgetMessagesJob();
-  const messages = bulkMessageBatch(options, options.messagesPerSecond, settlePrice, forget);
+  const settleLeftovers = settleLeftoversJob(settlePrice);
+  const followUps = { settlePrice, settleLeftovers, forget };
+  const messages = bulkMessageBatch(options, options.messagesPerSecond, followUps);
   return {
     routes: [...bulkMessageRoutes(messages), statusCallbackRoute(options, settlePrice)],
     batches: [messages],
-    jobs: [settlePrice, forget],
+    jobs: [settlePrice, settleLeftovers, forget],
     consumers: [spendAlertConsumer(options.warn)],
     migrations: bulkMessageMigrations,
   };

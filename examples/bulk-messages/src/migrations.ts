@@ -36,6 +36,8 @@ export const bulkMessageMigrations = [
       ) without rowid;
       create unique index message_sends_by_sid on message_sends (sid) where sid is not null;
       create index message_sends_by_batch on message_sends (batch_id);
+      create index message_sends_unpriced on message_sends (batch_id, message_key)
+        where price_micros is null;
       create index message_sends_undelivered on message_sends (batch_id, message_key)
         where status in ('undelivered', 'failed');
       create table message_reports (
@@ -69,6 +71,8 @@ export const bulkMessageMigrations = [
       );
       create unique index message_sends_by_sid on message_sends (sid) where sid is not null;
       create index message_sends_by_batch on message_sends (batch_id);
+      create index message_sends_unpriced on message_sends (batch_id, message_key)
+        where price_micros is null;
       create index message_sends_undelivered on message_sends (batch_id, message_key)
         where status in ('undelivered', 'failed');
       create table message_reports (
