@@ -1,3 +1,4 @@
+import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
 import { ApiForgeError, createForge, runForge } from "apiforge";
@@ -11,6 +12,7 @@ export async function serve(): Promise<void> {
     const forge = await createForge([
       projects(providers.slack),
       clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
+      bulkMessagesPage(),
     ]);
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);

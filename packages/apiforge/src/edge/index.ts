@@ -31,6 +31,8 @@ export type { ApiDescription } from "./openapi/openapi.ts";
 export {
   defineRoute,
   type Auth,
+  type CallTypes,
+  type DeclaredRoute,
   type HandlerContext,
   type IdempotencyMode,
   type Method,
@@ -41,3 +43,4 @@ export {
   type RouteOptions,
 } from "./route.ts";
 export { publicTenant, type DurableBackend } from "./stages/backend.ts";
+export { textReply, type TextReply } from "./text-reply.ts";

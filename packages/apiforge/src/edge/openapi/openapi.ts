@@ -1,6 +1,7 @@
 import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import type { Route } from "../route.ts";
+import { TextReply } from "../text-reply.ts";
 import { components, failureSchemas } from "./components.ts";
 import { SchemaCollector } from "./schema-collector.ts";
 
@@ -130,13 +131,21 @@ function replies(route: Route, collector: SchemaCollector, id: string): object {
     {
       description: status.startsWith("2") ? "Success" : "Refusal",
       headers,
-      ...(schema === null ? {} : jsonContent(schema, collector, `${id}Reply${status}`)),
+      ...(schema === null ? {} : replyContent(schema, collector, `${id}Reply${status}`)),
     },
   ]);
   return Object.fromEntries(described);
 }
 
-function jsonContent(schema: Schema, collector: SchemaCollector, name: string): object {
+function replyContent(
+  schema: Schema | TextReply,
+  collector: SchemaCollector,
+  name: string,
+): object {
+  if (schema instanceof TextReply) {
+    const [mediaType = ""] = schema.contentType.split(";");
+    return { content: { [mediaType]: { schema: { type: "string" } } } };
+  }
   const { output } = compileSchema(schema);
   return { content: { "application/json": { schema: collector.place(output, name) } } };
 }
