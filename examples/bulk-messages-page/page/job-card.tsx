@@ -1,6 +1,6 @@
 import type { JobStatus } from "@apiforge/client";
 import { useJob } from "@apiforge/client/react";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { ProgressBar } from "./progress-bar.tsx";
 
@@ -31,7 +31,14 @@ export function JobCard({
   readonly onDone: () => void;
 }): ReactNode {
   const { job, progress = 0, isEnded, isRefused, error, cancel } = useJob<BulkJob>(statusUrl);
+  const [isCancelFailed, setIsCancelFailed] = useState(false);
   const status = job?.status ?? "QUEUED";
+
+  function stop(): void {
+    setIsCancelFailed(false);
+    cancel().catch(() => setIsCancelFailed(true));
+  }
+
   return (
     <section className="card job" data-status={status} aria-labelledby="job-title">
       <div className="job-head">
@@ -51,6 +58,11 @@ export function JobCard({
           {isRefused ? error.message : "The connection is away. Trying again…"}
         </p>
       )}
+      {isCancelFailed && !isEnded && (
+        <p className="notice" role="status">
+          The job could not be cancelled. Try again.
+        </p>
+      )}
       {isEnded && <FailedNumbers numbers={job?.failedNumbers ?? []} />}
       <div className="actions">
         {job !== undefined && <p className="hint">{job.jobId}</p>}
@@ -59,7 +71,7 @@ export function JobCard({
             Send more
           </button>
         ) : (
-          <button type="button" onClick={() => void cancel()}>
+          <button type="button" onClick={stop}>
             Cancel
           </button>
         )}

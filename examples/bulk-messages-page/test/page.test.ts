@@ -119,6 +119,16 @@ test("Cancel stops the job and says what was done", async () => {
   expect(await countOf("Open")).toBe("750");
 });
 
+test("a Cancel that fails says so", async () => {
+  await signIn();
+  await send(1_000);
+  await move({ status: "IN_PROGRESS", processed: 250 }, "Sending");
+  await page.route("**/cancel", (route) => route.fulfill({ status: 403, json: {} }));
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("could not be cancelled").waitFor();
+  expect(jobs[0]?.status).toBe("IN_PROGRESS");
+});
+
 test("a token that is refused can be replaced by another", async () => {
   await signIn("not.a.token");
   await send(10);

@@ -10,10 +10,13 @@ import type {
   BodyOf,
   CallOf,
   ItemOf,
+  JsonPathOf,
   ListOptions,
   ListPathOf,
   PathOf,
   ReadOptions,
+  StreamPathOf,
+  ValueOf,
   WriteOptions,
 } from "./route-types.ts";
 import { settingsOf, type ClientOptions } from "./settings.ts";
@@ -60,7 +63,7 @@ export interface UrlClient {
  * take effect once however often they are sent.
  */
 export interface Client<Route extends AnyRoute> extends UrlClient {
-  get<Path extends PathOf<Route, "GET">>(
+  get<Path extends JsonPathOf<Route>>(
     path: Path,
     ...options: Argument<ReadOptions<CallOf<Route, "GET", Path>>>
   ): Promise<BodyOf<CallOf<Route, "GET", Path>>>;
@@ -74,14 +77,14 @@ export interface Client<Route extends AnyRoute> extends UrlClient {
     ...options: Argument<ListOptions<CallOf<Route, "GET", Path>>>
   ): AsyncIterableIterator<ItemOf<BodyOf<CallOf<Route, "GET", Path>>>>;
   /**
-   * The values of an NDJSON answer as they arrive; the route's reply is the schema of one.
+   * The values of an NDJSON answer as they arrive.
    * @throws {ApiError} `connection_failed` or `timeout` when the stream breaks off: it has no cursor
    * to go on from.
    */
-  ndjson<Path extends PathOf<Route, "GET">>(
+  ndjson<Path extends StreamPathOf<Route>>(
     path: Path,
     ...options: Argument<ReadOptions<CallOf<Route, "GET", Path>>>
-  ): AsyncIterableIterator<BodyOf<CallOf<Route, "GET", Path>>>;
+  ): AsyncIterableIterator<ValueOf<BodyOf<CallOf<Route, "GET", Path>>>>;
 }
 
 /**

@@ -50,6 +50,27 @@ export type ListPathOf<Route extends AnyRoute> = {
     : Path;
 }[PathOf<Route, "GET">];
 
+/** What one value of a streamed answer is; never for an answer that is none. */
+export type ValueOf<Body> = Body extends AsyncIterable<infer Value> ? Value : never;
+
+type AnswerKind<Body> = [Body] extends [never]
+  ? "other"
+  : Body extends AsyncIterable<unknown>
+    ? "stream"
+    : "json";
+
+type PathOfKind<Route extends AnyRoute, Kind> = {
+  [Path in PathOf<Route, "GET">]: AnswerKind<BodyOf<CallOf<Route, "GET", Path>>> extends Kind
+    ? Path
+    : never;
+}[PathOf<Route, "GET">];
+
+/** Paths of the reading routes that stream their answer. */
+export type StreamPathOf<Route extends AnyRoute> = PathOfKind<Route, "stream">;
+
+/** Paths of the reading routes whose answer is one JSON value, or none. */
+export type JsonPathOf<Route extends AnyRoute> = PathOfKind<Route, "json">;
+
 /** What every call may be given. */
 export interface CommonOptions {
   /** Sent beside the client's own. */

@@ -21,10 +21,22 @@ beforeEach(async () => {
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
-const things = [{ method: "GET", path: "/things" }] as const;
 type Thing = { readonly id: number };
 type Things = readonly [
-  (typeof things)[0] & {
+  {
+    readonly method: "GET";
+    readonly path: "/lines";
+    readonly "~call"?: {
+      params: undefined;
+      query: undefined;
+      body: undefined;
+      replies: { 200: AsyncIterable<{ readonly id: number | string }> };
+      idempotency: "none";
+    };
+  },
+  {
+    readonly method: "GET";
+    readonly path: "/things";
     readonly "~call"?: {
       params: undefined;
       query: { limit?: number; cursor?: string; kind?: string } | undefined;
@@ -90,7 +102,7 @@ describe("an NDJSON stream", () => {
   test("gives each value as it arrives, however the bytes are cut", async () => {
     const opened = stream("application/x-ndjson", `{"id":1}\n\n{"i`);
     server.script(opened.turn);
-    const values = client().ndjson("/things");
+    const values = client().ndjson("/lines");
     expect(await values.next()).toEqual({ value: { id: 1 }, done: false });
     const second = values.next();
     const euro = Buffer.from(`d":"€"}\n{"id":3}`);
@@ -104,7 +116,7 @@ describe("an NDJSON stream", () => {
   test("opening it is retried, a break in its middle is an error", async () => {
     const opened = stream("application/x-ndjson", `{"id":1}\n`);
     server.script(hangUp, opened.turn);
-    const values = client().ndjson("/things");
+    const values = client().ndjson("/lines");
     const first = values.next();
     await clock.pass(1);
     expect(await first).toMatchObject({ value: { id: 1 } });
@@ -116,7 +128,7 @@ describe("an NDJSON stream", () => {
 
   test("a server that falls silent is given up, a slow reader is not", async () => {
     server.script(stream("application/x-ndjson", `{"id":1}\n`).turn);
-    const values = client().ndjson("/things");
+    const values = client().ndjson("/lines");
     await values.next();
     clock.advance(2 * timeoutMs);
     const { watches } = clock;
@@ -128,11 +140,11 @@ describe("an NDJSON stream", () => {
 
   test("a line that is no JSON, and another media type, are errors", async () => {
     server.script(stream("application/x-ndjson", "nonsense\n").turn);
-    await expect(Array.fromAsync(client().ndjson("/things"))).rejects.toMatchObject({
+    await expect(Array.fromAsync(client().ndjson("/lines"))).rejects.toMatchObject({
       code: "answer_invalid",
     });
     server.script(json(200, {}));
-    await expect(Array.fromAsync(client().ndjson("/things"))).rejects.toMatchObject({
+    await expect(Array.fromAsync(client().ndjson("/lines"))).rejects.toMatchObject({
       code: "answer_invalid",
     });
   });
@@ -140,7 +152,7 @@ describe("an NDJSON stream", () => {
   test("leaving the loop closes the connection", async () => {
     const opened = stream("application/x-ndjson", `{"id":1}\n`);
     server.script(opened.turn);
-    for await (const value of client().ndjson("/things")) {
+    for await (const value of client().ndjson("/lines")) {
       expect(value).toEqual({ id: 1 });
       break;
     }

@@ -20,7 +20,7 @@ export interface JobView<Job extends JobStatus> {
   readonly error: ApiError | undefined;
   /** The server refuses to tell about the job; the watch is over. */
   readonly isRefused: boolean;
-  /** Asks the server to cancel the job; resolves when it has agreed. */
+  /** Asks the server to cancel the job; resolves when it has agreed, else rejects with an `ApiError`. */
   readonly cancel: () => Promise<void>;
 }
 
