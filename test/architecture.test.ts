@@ -17,6 +17,11 @@ describe("forbidden imports", () => {
       'import "../resilience/index.ts";',
       "kernel must not import resilience",
     ],
+    [
+      "packages/client/src/a.ts",
+      'import type { Route } from "apiforge";',
+      "packages/client must not import apiforge",
+    ],
     [`${core}/kernel/a.ts`, 'import "pino";', "kernel imports node: modules only, not pino"],
     [`${core}/schema/a.ts`, 'import "../durable/index.ts";', "schema must not import durable"],
     [`${core}/resilience/a.ts`, 'import "../store/index.ts";', "resilience must not import store"],

@@ -71,11 +71,13 @@ export const workspaceRules: readonly { readonly folder: RegExp; readonly ours: 
   { folder: /^packages\/apiforge$/, ours: /^$/ },
   // A fake that shares code with the client shares its bugs.
   { folder: /^packages\/sandbox$/, ours: /^$/ },
+  // It runs in browsers, and its types are the routes' own.
+  { folder: /^packages\/client$/, ours: /^$/ },
   { folder: /^packages\/connector-[a-z]+$/, ours: /^apiforge\/resilience$/ },
   // What a user can install: no internals, no test kit.
   {
     folder: /^examples\/[a-z-]+$/,
-    ours: /^(apiforge(\/(?!internal\/).+)?|@apiforge\/(connector-[a-z]+|sandbox|example-[a-z-]+))$/,
+    ours: /^(apiforge(\/(?!internal\/).+)?|@apiforge\/(client(\/react)?|connector-[a-z]+|sandbox|example-[a-z-]+))$/,
   },
   { folder: /^packages\/testing$/, ours: /./ },
   { folder: /^bench$/, ours: /./ },

@@ -1,4 +1,5 @@
 import { bulkMessages } from "@apiforge/example-bulk-messages";
+import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
 import { ApiForgeError, createForge, runForge, type System } from "apiforge";
@@ -15,6 +16,7 @@ export async function serve(): Promise<void> {
       projects(providers.slack),
       clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
       textMessages(providers.twilio, own.promise),
+      bulkMessagesPage(),
     ]);
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);

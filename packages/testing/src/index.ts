@@ -1,6 +1,7 @@
 // What runs outside of vitest too. The modules that need its test context are imported by their own
 // names: `@apiforge/testing/scenario`, `/postgres-url` and `/global-setup`.
 export * from "./crash/index.ts";
+export { freePort } from "./free-port.ts";
 export { startHalfOpenProxy, type HalfOpenProxy } from "./half-open-proxy.ts";
 export {
   createHttpClient,

@@ -1,9 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { cleanEnvironment } from "./clean-environment.ts";
-import { directoryWith, executableName, pathDirectories } from "./executables.ts";
 import { freePort } from "./free-port.ts";
 import { SupervisedProcess } from "./supervisor/index.ts";
+import { findProgram, installPackage } from "./system-package.ts";
 import { unprivilegedUser } from "./unprivileged-user.ts";
 
 /** How {@link startRedis} starts the server. */
@@ -66,27 +64,15 @@ export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisSe
 }
 
 function findRedis(): string | undefined {
-  const directory = directoryWith(["redis-server"], pathDirectories());
-  return directory === undefined ? undefined : join(directory, executableName("redis-server"));
+  return findProgram("redis-server");
 }
 
 function installRedis(): string {
-  const aptGet = directoryWith(["apt-get"], pathDirectories());
-  if (process.getuid?.() === 0 && aptGet !== undefined) {
-    apt(["update"]);
-    apt(["install", "-y", "--no-install-recommends", "redis-server"]);
-    const installed = findRedis();
-    if (installed !== undefined) return installed;
-  }
+  installPackage("redis-server");
+  const installed = findRedis();
+  if (installed !== undefined) return installed;
   throw new Error(
     "Redis is needed and `redis-server` is not on PATH. Install it: apt-get install redis-server, " +
       "brew install redis, or your system's package.",
   );
-}
-
-function apt(args: readonly string[]): void {
-  // RUNLEVEL=1 keeps Debian from starting the service that comes with the package.
-  const env = cleanEnvironment({ DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" });
-  const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
-  if (status !== 0) throw new Error(`apt-get ${args.join(" ")} failed: ${stderr}`);
 }

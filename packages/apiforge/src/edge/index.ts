@@ -40,6 +40,8 @@ export {
   defineRoute,
   type Auth,
   type BodyDeclaration,
+  type CallTypes,
+  type DeclaredRoute,
   type HandlerContext,
   type IdempotencyMode,
   type Method,
@@ -50,3 +52,4 @@ export {
   type RouteOptions,
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
+export { textReply, type TextReply } from "./text-reply.ts";

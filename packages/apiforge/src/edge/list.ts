@@ -30,7 +30,7 @@ export interface List {
 const defaultLimit = 20;
 const maxLimit = 100;
 const page = {
-  limit: z.coerce.number().int().min(1).max(maxLimit).default(defaultLimit),
+  limit: z.coerce.number<number>().int().min(1).max(maxLimit).default(defaultLimit),
   cursor: z.string().optional(),
 };
 

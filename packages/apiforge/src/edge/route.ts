@@ -1,11 +1,12 @@
 import type { Batches, Reader, StagedBatch, Transaction } from "../durable/index.ts";
 import type { ApiForgeError } from "../kernel/index.ts";
-import type { Schema, SchemaOutput } from "../schema/index.ts";
+import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
 import type { Principal } from "./auth/principal.ts";
 import type { BatchBody } from "./body/batch-body.ts";
 import type { RequestInfo } from "./exchange.ts";
 import type { List } from "./list.ts";
 import { StreamReply } from "./stream-reply.ts";
+import type { TextReply } from "./text-reply.ts";
 
 /** Methods that change something. Their handlers run in one transaction. */
 export const writingMethods = ["POST", "PUT", "PATCH", "DELETE"] as const;
@@ -17,8 +18,8 @@ export type Method = "GET" | WritingMethod;
 /** `jwt`: a bearer token is required. `none`: anybody may call. */
 export type Auth = "jwt" | "none";
 
-/** Status codes with the schema of their body or of what is streamed; null for an answer without one. */
-export type Replies = Readonly<Record<number, Schema | StreamReply | null>>;
+/** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
+export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
 
 // What goes out is only read, so constants and rows of a query will do.
 type Frozen<T> = T extends object ? { readonly [Name in keyof T]: Frozen<T[Name]> } : T;
@@ -31,17 +32,23 @@ export type ReplyOf<R extends Replies> = {
         readonly stream: AsyncIterable<Frozen<T>>;
         readonly headers?: Readonly<Record<string, string>>;
       }
-    : R[Status] extends Schema
+    : R[Status] extends TextReply
       ? {
           readonly status: Status;
-          readonly body: Frozen<SchemaOutput<R[Status]>>;
+          readonly body: string;
           readonly headers?: Readonly<Record<string, string>>;
         }
-      : {
-          readonly status: Status;
-          readonly body?: undefined;
-          readonly headers?: Readonly<Record<string, string>>;
-        };
+      : R[Status] extends Schema
+        ? {
+            readonly status: Status;
+            readonly body: Frozen<SchemaOutput<R[Status]>>;
+            readonly headers?: Readonly<Record<string, string>>;
+          }
+        : {
+            readonly status: Status;
+            readonly body?: undefined;
+            readonly headers?: Readonly<Record<string, string>>;
+          };
 }[keyof R & number];
 
 type ParamNames<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
@@ -67,6 +74,16 @@ export type BodyDeclaration = Schema | BatchBody | "bytes";
 type BodyOf<B extends BodyDeclaration | undefined> = B extends "bytes"
   ? Buffer
   : OutputOf<Exclude<B, "bytes">, undefined>;
+
+type InputOf<S extends Schema | undefined, Otherwise> = S extends Schema
+  ? SchemaInput<S>
+  : Otherwise;
+
+type BodyInputOf<B extends BodyDeclaration | undefined> = B extends "bytes"
+  ? unknown
+  : B extends BatchBody<infer Input>
+    ? Input
+    : InputOf<Exclude<B, "bytes" | BatchBody>, undefined>;
 
 /** What a handler is given. What a route does not declare is undefined here. */
 export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
@@ -103,6 +120,7 @@ export interface RouteOptions<
   R extends Replies,
   Out extends ReplyOf<R>,
   T extends TransactionMode,
+  I extends IdempotencyMode,
 > {
   readonly method: M;
   /** Absolute path of literal segments and `:name` segments. */
@@ -126,7 +144,7 @@ export interface RouteOptions<
    * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
    * keys of callers that nothing tells apart share one space.
    */
-  readonly idempotency?: IdempotencyMode;
+  readonly idempotency?: I;
   /**
    * `write` on a GET that leaves something behind, such as an audit row: its handler runs in a
    * transaction instead of on a snapshot, and a repeat leaves it again. Every other method writes.
@@ -189,6 +207,56 @@ export interface Route {
   handler(context: AnyHandlerContext): Promise<Reply | ApiForgeError> | Reply | ApiForgeError;
 }
 
+/** What callers of a route send and get, as types. */
+export interface CallTypes {
+  readonly params: unknown;
+  /** Undefined when the route declares none. */
+  readonly query: unknown;
+  /** Undefined when the route declares none. */
+  readonly body: unknown;
+  /**
+   * By status: the body, what is streamed of it, undefined for an answer without one, and never for
+   * one that is no JSON.
+   */
+  readonly replies: Readonly<Record<number, unknown>>;
+  readonly idempotency: IdempotencyMode;
+}
+
+type CallOf<
+  Path extends string,
+  ParamsSchema extends Schema | undefined,
+  QuerySchema extends Schema | undefined,
+  Body extends BodyDeclaration | undefined,
+  R extends Replies,
+  I extends IdempotencyMode,
+> = {
+  readonly params: InputOf<ParamsSchema, PathParams<Path>>;
+  readonly query: InputOf<QuerySchema, undefined>;
+  readonly body: BodyInputOf<Body>;
+  readonly replies: {
+    readonly [Status in keyof R & number]: R[Status] extends StreamReply<infer T>
+      ? AsyncIterable<T>
+      : R[Status] extends TextReply
+        ? never
+        : R[Status] extends Schema
+          ? SchemaOutput<R[Status]>
+          : undefined;
+  };
+  readonly idempotency: I;
+};
+
+/** A route that still knows its declaration's types, from which `@apiforge/client` has its own. */
+export interface DeclaredRoute<
+  M extends Method,
+  Path extends string,
+  Call extends CallTypes,
+> extends Route {
+  readonly method: M;
+  readonly path: Path;
+  /** Never there at run time. */
+  readonly "~call"?: Call;
+}
+
 const defaultMaxBodyBytes = 1_048_576;
 const pathPattern = /^(?:\/|(?:\/(?::[A-Za-z]\w*|[\w.~-]+))+)$/;
 
@@ -212,12 +280,13 @@ export function defineRoute<
   // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
   const Out extends ReplyOf<R> = ReplyOf<R>,
   const T extends TransactionMode = "read",
+  const I extends IdempotencyMode = A extends "none" ? "none" : "optional",
 >(
-  options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, Body, R, Out, T>,
-): Route {
+  options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, Body, R, Out, T, I>,
+): DeclaredRoute<M, Path, CallOf<Path, ParamsSchema, QuerySchema, Body, R, I>> {
   const { method, path } = options;
   const auth: Auth = options.auth ?? "jwt";
-  const route: Route = {
+  const route: Route & { readonly method: M; readonly path: Path } = {
     method,
     path,
     auth,

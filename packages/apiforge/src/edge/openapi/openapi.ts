@@ -3,6 +3,7 @@ import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import type { BodyDeclaration, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
+import { TextReply } from "../text-reply.ts";
 import { components, failureSchemas } from "./components.ts";
 import { SchemaCollector } from "./schema-collector.ts";
 
@@ -151,14 +152,14 @@ function replies(route: Route, collector: SchemaCollector, id: string): object {
     {
       description: status.startsWith("2") ? "Success" : "Refusal",
       headers,
-      ...(schema === null ? {} : jsonContent(schema, collector, `${id}Reply${status}`)),
+      ...(schema === null ? {} : replyContent(schema, collector, `${id}Reply${status}`)),
     },
   ]);
   return Object.fromEntries(described);
 }
 
-function jsonContent(
-  schema: Schema | StreamReply,
+function replyContent(
+  schema: Schema | StreamReply | TextReply,
   collector: SchemaCollector,
   name: string,
 ): object {
@@ -166,6 +167,10 @@ function jsonContent(
     const [type = ""] = streamContentTypes[schema.format].split(";");
     const { output } = compileSchema(schema.schema);
     return { content: { [type]: { schema: collector.place(output, name) } } };
+  }
+  if (schema instanceof TextReply) {
+    const [type = ""] = schema.contentType.split(";");
+    return { content: { [type]: { schema: { type: "string" } } } };
   }
   const { output } = compileSchema(schema);
   return { content: { "application/json": { schema: collector.place(output, name) } } };

@@ -11,9 +11,9 @@ import {
   streamWriter,
   type StreamFormat,
 } from "../stream-reply.ts";
+import { TextReply } from "../text-reply.ts";
 
-const contentType = "application/json; charset=utf-8";
-const jsonHeaders = { "content-type": contentType } as const;
+const jsonHeaders = { "content-type": "application/json; charset=utf-8" } as const;
 const noHeaders = {} as const;
 
 // Set by the stages themselves; a handler's word would contradict the message or its record.
@@ -30,7 +30,13 @@ const reservedHeaders = new Set([
   "x-request-id",
 ]);
 
-type WriteBody = (body: unknown) => string;
+/** How the body of one status is written. */
+interface BodyWriter {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly write: (body: unknown) => string;
+}
+
+const withoutBody: BodyWriter = { headers: noHeaders, write: () => "" };
 
 /**
  * The stage that turns a handler's reply into bytes: exactly the fields that the reply's schema
@@ -38,27 +44,27 @@ type WriteBody = (body: unknown) => string;
  * (`reply_invalid`, answered as 500) takes the handler's effects back with it.
  */
 export function shape(route: Route): (reply: Reply) => Answer {
-  const writers = new Map<number, WriteBody | null>();
-  for (const [status, schema] of Object.entries(route.replies)) {
-    if (schema instanceof StreamReply) continue;
-    writers.set(Number(status), schema === null ? null : bodyWriter(route, status, schema));
+  const writers = new Map<number, BodyWriter>();
+  for (const [status, kind] of Object.entries(route.replies)) {
+    if (kind instanceof StreamReply) continue;
+    writers.set(Number(status), bodyWriter(route, status, kind));
   }
   return function shapeReply(reply) {
-    const write = writers.get(reply.status);
-    if (write === undefined) {
+    const writer = writers.get(reply.status);
+    if (writer === undefined) {
       throw edgeError(
         "reply_invalid",
         `${route.method} ${route.path} declares no reply of status ${reply.status}`,
       );
     }
-    const headers = write === null ? noHeaders : jsonHeaders;
+    const { headers } = writer;
     return {
       status: reply.status,
       headers:
         reply.headers === undefined
           ? headers
           : { ...headers, ...checkedHeaders(route, reply.headers) },
-      body: write === null ? "" : write(reply.body),
+      body: writer.write(reply.body),
     };
   };
 }
@@ -87,7 +93,29 @@ export function shapeStream(
   };
 }
 
-function bodyWriter(route: Route, status: string, schema: Schema): WriteBody {
+function bodyWriter(
+  route: Route,
+  status: string,
+  kind: Exclude<Route["replies"][number], StreamReply>,
+): BodyWriter {
+  if (kind === null || kind === undefined) return withoutBody;
+  if (kind instanceof TextReply) {
+    return { headers: { "content-type": kind.contentType }, write: textWriter(route, status) };
+  }
+  return { headers: jsonHeaders, write: jsonWriter(route, status, kind) };
+}
+
+function textWriter(route: Route, status: string): BodyWriter["write"] {
+  return function writeText(body) {
+    if (typeof body === "string") return body;
+    throw edgeError(
+      "reply_invalid",
+      `Reply ${status} of ${route.method} ${route.path} is not a string`,
+    );
+  };
+}
+
+function jsonWriter(route: Route, status: string, schema: Schema): BodyWriter["write"] {
   const fields = compileDeclaredFields(compileSchema(schema).output);
   return function writeBody(body) {
     const mismatch = fields.findMismatch(body);

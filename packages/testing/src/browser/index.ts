@@ -1,0 +1,2 @@
+export { bundleForBrowser } from "./bundle.ts";
+export { startChromium } from "./chromium.ts";
