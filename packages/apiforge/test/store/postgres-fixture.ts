@@ -11,31 +11,42 @@ import { afterAll } from "vitest";
 import { silentLog } from "../../src/kernel/index.ts";
 import type { Row, Store } from "../../src/store/index.ts";
 import { openPostgresStore } from "../../src/store/postgres/store.ts";
+import type { Grouping } from "../../src/store/postgres/writer.ts";
 
 /** A store in a PostgreSQL database that nobody else uses meanwhile. */
 export const postgres: StoreFixture = {
   name: "postgres",
   persistent: true,
-  async open(options) {
-    const database = idle.pop() ?? (await createDatabase(postgresUrl()));
-    const client = new Client({ connectionString: database.url });
-    await client.connect();
-    try {
-      const clock = new ManualClock();
-      const open = new OpenPostgres(
-        database,
-        client,
-        clock,
-        await openOn(database, clock, options),
-      );
-      await open.advance(0);
-      return open;
-    } catch (error) {
-      await giveBack(database, client);
-      throw error;
-    }
-  },
+  open: (options) => open(undefined, options),
 };
+
+/** As {@link postgres}, with every unit of work in a group from the first on. */
+export const postgresGrouped: StoreFixture = {
+  name: "postgres, grouped",
+  persistent: true,
+  open: (options) => open({ quickAfter: 0, fewestUnits: 1 }, options),
+};
+
+async function open(
+  grouping: Grouping | undefined,
+  options: OpenOptions | undefined,
+): Promise<OpenStore> {
+  const database = idle.pop() ?? (await createDatabase(postgresUrl()));
+  const client = new Client({ connectionString: database.url });
+  await client.connect();
+  try {
+    const clock = new ManualClock();
+    const openAgain: OpenAgain = (again) => openOn(database, clock, grouping, again);
+    const opened = new OpenPostgres(database, client, clock, openAgain, await openAgain(options));
+    await opened.advance(0);
+    return opened;
+  } catch (error) {
+    await giveBack(database, client);
+    throw error;
+  }
+}
+
+type OpenAgain = (options?: OpenOptions) => Promise<Store>;
 
 /** Databases are emptied and used again: making one takes ten times as long. */
 const idle: TestDatabase[] = [];
@@ -51,7 +62,12 @@ async function giveBack(database: TestDatabase, client: Client): Promise<void> {
   idle.push(database);
 }
 
-function openOn(database: TestDatabase, clock: ManualClock, options: OpenOptions = {}) {
+function openOn(
+  database: TestDatabase,
+  clock: ManualClock,
+  grouping: Grouping | undefined,
+  options: OpenOptions = {},
+): Promise<Store> {
   const { migrations = [contractTables], transactionLimitMs = 5_000, log = silentLog } = options;
   return openPostgresStore({
     url: database.url,
@@ -60,6 +76,7 @@ function openOn(database: TestDatabase, clock: ManualClock, options: OpenOptions
     transactionLimitMs,
     log,
     clock,
+    ...(grouping === undefined ? {} : { grouping }),
   });
 }
 
@@ -68,10 +85,18 @@ class OpenPostgres implements OpenStore {
   store: Store;
   readonly #database: TestDatabase;
   readonly #client: Client;
+  readonly #openAgain: OpenAgain;
 
-  constructor(database: TestDatabase, client: Client, clock: ManualClock, store: Store) {
+  constructor(
+    database: TestDatabase,
+    client: Client,
+    clock: ManualClock,
+    openAgain: OpenAgain,
+    store: Store,
+  ) {
     this.#database = database;
     this.#client = client;
+    this.#openAgain = openAgain;
     this.clock = clock;
     this.store = store;
   }
@@ -91,12 +116,12 @@ class OpenPostgres implements OpenStore {
 
   async reopen(options?: OpenOptions): Promise<void> {
     await this.close();
-    this.store = await openOn(this.#database, this.clock, options);
+    this.store = await this.#openAgain(options);
   }
 
   async crash(options?: OpenOptions): Promise<void> {
     const killed = this.store;
-    this.store = await openOn(this.#database, this.clock, options);
+    this.store = await this.#openAgain(options);
     await killed.close();
   }
 

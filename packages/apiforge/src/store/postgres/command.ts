@@ -1,8 +1,11 @@
 import type { SqlFragment, SqlValue } from "../contract.ts";
 import type { Parameter } from "./exchange.ts";
 
+/** What an array may hold. */
+export type ArrayElement = string | number | bigint | null | Uint8Array;
+
 /** A value of our own statements: arrays travel as one parameter, so that one text fits any number of rows. */
-export type CommandValue = SqlValue | readonly (string | number | null)[];
+export type CommandValue = SqlValue | readonly ArrayElement[];
 
 /** SQL with `$1`, `$2`, … and their values. */
 export interface Command {
@@ -42,12 +45,13 @@ export function toParameter(value: CommandValue): Parameter {
 }
 
 // postgresql.org/docs/current/arrays.html#ARRAYS-IO
-function arrayLiteral(items: readonly (string | number | null)[]): string {
+function arrayLiteral(items: readonly ArrayElement[]): string {
   return `{${items.map(arrayElement).join()}}`;
 }
 
-function arrayElement(item: string | number | null): string {
+function arrayElement(item: ArrayElement): string {
   if (item === null) return "NULL";
-  if (typeof item === "number") return String(item);
-  return `"${item.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+  if (typeof item === "number" || typeof item === "bigint") return String(item);
+  if (typeof item === "string") return `"${item.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+  return String.raw`"\\x${Buffer.from(item.buffer, item.byteOffset, item.byteLength).toString("hex")}"`;
 }

@@ -8,17 +8,11 @@ import { rowsCommand, rowsStatement } from "./rows.ts";
 const logLock = "1718579815, 1";
 
 const eventColumns = "id, type, tenant, data, request_id, created_at";
-const eventTypes = ["text", "text", "text", "text", "text", "bigint"];
-// The subquery runs once, before the first row is made: no number is taken without the lock.
-const append = rowsStatement(
-  eventTypes,
-  (source) => `insert into forge_events (seq, ${eventColumns})
-   select nextval('forge_event_seq'), ${eventColumns}
-   from ${source} as event (${eventColumns})
-   where (select pg_advisory_xact_lock_shared(${logLock})) is not null
-   returning seq`,
-);
-const headText = "select coalesce(max(seq), 0) as seq from forge_events";
+/** Types of the columns that {@link toEventRow} fills. */
+export const eventTypes = ["text", "text", "text", "text", "text", "bigint"];
+const append = rowsStatement(eventTypes, (source) => `${appendFrom(source)} returning seq`);
+/** Answers the highest `seq` that is committed. */
+export const headText = "select coalesce(max(seq), 0) as seq from forge_events";
 const waitText = "select pg_sleep($1)";
 const readText = "select * from forge_events where seq > $1 order by seq limit $2";
 const readSeqText = "select seq from forge_events where seq > $1 order by seq limit $2";
@@ -44,17 +38,23 @@ const headPage = 1_000;
 /** Sends commands and answers their results, in whatever transaction the sender has. */
 type Send = (commands: readonly Command[]) => Promise<readonly ExecutionResult[]>;
 
+/** An INSERT of the events of `source`, in their order. */
+export function appendFrom(source: string): string {
+  // The subquery runs once, before the first row is made: no number is taken without the lock.
+  return `insert into forge_events (seq, ${eventColumns})
+   select nextval('forge_event_seq'), ${eventColumns}
+   from ${source} as event (${eventColumns})
+   where (select pg_advisory_xact_lock_shared(${logLock})) is not null`;
+}
+
+/** An event as the row that {@link appendFrom} inserts. */
+export function toEventRow(event: NewEvent): (string | number)[] {
+  return [event.id, event.type, event.tenant, event.data, event.requestId, event.createdAt];
+}
+
 /** Appends events in order; answers their `seq`. */
 export function appendEvents(events: readonly NewEvent[]): Command {
-  const rows = events.map((event) => [
-    event.id,
-    event.type,
-    event.tenant,
-    event.data,
-    event.requestId,
-    event.createdAt,
-  ]);
-  return rowsCommand(append, rows);
+  return rowsCommand(append, events.map(toEventRow));
 }
 
 /** Answers the highest `seq` that is committed. */

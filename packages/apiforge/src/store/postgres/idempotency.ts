@@ -1,13 +1,22 @@
-import type { IdempotencyRecord, IdempotencyStore, KeyClaim, StoredAnswer } from "../contract.ts";
+import type {
+  IdempotencyRecord,
+  IdempotencyStore,
+  KeyClaim,
+  Row,
+  StoredAnswer,
+} from "../contract.ts";
 import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
 
 const lockText = "select pg_try_advisory_xact_lock($1) as locked";
 const findText = "select * from forge_idempotency where digest = $1";
+/** The columns that {@link toAnswerRow} fills. */
+export const answerColumns = "digest, fingerprint, idempotency_key, status, headers, body";
+/** Their types. */
+export const answerTypes = ["bytea", "bytea", "text", "integer", "text", "text"];
 const insertText = (seq: string): string =>
-  `insert into forge_idempotency
-     (digest, fingerprint, idempotency_key, status, headers, body, seq, created_at)
+  `insert into forge_idempotency (${answerColumns}, seq, created_at)
    values ($1, $2, $3, $4, $5, $6, ${seq}, forge_now())
    returning seq`;
 // The sequence's value in this session: the last event that this very transaction appended.
@@ -44,17 +53,51 @@ export function toKeyClaim(
   return lock?.rows[0]?.["locked"] === true ? { outcome: "free" } : { outcome: "in_flight" };
 }
 
+const lockManyText =
+  "select pg_try_advisory_xact_lock(digest) as locked from unnest($1::bigint[]) as digest";
+const findManyText = "select * from forge_idempotency where digest = any($1::bytea[])";
+
+/** {@link lockKey} and {@link findAnswer} for several keys at once. */
+export function claimKeys(digests: readonly Uint8Array[]): readonly Command[] {
+  return [
+    command(
+      lockManyText,
+      digests.map((digest) => Buffer.from(digest).readBigInt64BE()),
+    ),
+    command(findManyText, digests),
+  ];
+}
+
+/** What the answers to {@link claimKeys} say, in the order of `digests`. No two of a group share a key. */
+export function toKeyClaims(
+  digests: readonly Uint8Array[],
+  [lock, found]: readonly ExecutionResult[],
+): readonly KeyClaim[] {
+  const rows = new Map(
+    found?.rows.map((row) => [Buffer.from(row["digest"] as Uint8Array).toString("latin1"), row]),
+  );
+  const held = new Set<bigint>();
+  return digests.map((digest, index) => {
+    const bytes = Buffer.from(digest);
+    const row = rows.get(bytes.toString("latin1"));
+    if (row !== undefined) return { outcome: "recorded", answer: toAnswer(digest, row) };
+    const number = bytes.readBigInt64BE();
+    // The server gives a lock to whoever has it already.
+    const free = lock?.rows[index]?.["locked"] === true && !held.has(number);
+    held.add(number);
+    return { outcome: free ? "free" : "in_flight" };
+  });
+}
+
 /** Records an answer; `afterEvents` when the same commit has appended events. Answers `seq`. */
 export function insertAnswer(record: IdempotencyRecord, afterEvents: boolean): Command {
-  return command(
-    afterEvents ? insertAfterEventsText : insertAtHeadText,
-    record.digest,
-    record.fingerprint,
-    record.key,
-    record.status,
-    JSON.stringify(record.headers),
-    record.body,
-  );
+  return command(afterEvents ? insertAfterEventsText : insertAtHeadText, ...toAnswerRow(record));
+}
+
+/** An answer as the row that is inserted for it. */
+export function toAnswerRow(record: IdempotencyRecord): (string | number | Uint8Array)[] {
+  const { digest, fingerprint, key, status, headers, body } = record;
+  return [digest, fingerprint, key, status, JSON.stringify(headers), body];
 }
 
 /** The answers that were committed under idempotency keys. */
@@ -81,7 +124,10 @@ function toStoredAnswer(
   found: ExecutionResult | undefined,
 ): StoredAnswer | undefined {
   const row = found?.rows[0];
-  if (row === undefined) return undefined;
+  return row === undefined ? undefined : toAnswer(digest, row);
+}
+
+function toAnswer(digest: Uint8Array, row: Row): StoredAnswer {
   return {
     digest,
     fingerprint: row["fingerprint"] as Uint8Array,

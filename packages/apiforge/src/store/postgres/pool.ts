@@ -24,6 +24,14 @@ export interface PoolOptions {
   readonly log: Log;
 }
 
+/** How a connection is used. */
+export interface UseOptions {
+  /** Called when time ran out, before the call fails. */
+  readonly onCut?: () => void;
+  /** True for work that was accepted before the pool began to close. */
+  readonly accepted?: boolean;
+}
+
 /** One use of a connection, from the wait for it to its return. */
 interface Use {
   connection: PostgresConnection | undefined;
@@ -68,16 +76,16 @@ export class ConnectionPool {
 
   /**
    * Runs `work` on a connection of its own. After `transactionLimitMs`, counted from the call, the
-   * connection is broken, `onCut` is called and the call fails whatever `work` does.
+   * connection is broken and the call fails whatever `work` does.
    * @throws {store_unavailable} when no connection is free in time, or the server does not answer.
    * @throws {transaction_timeout} when time ran out while the server waited for `work`.
    */
   use<T>(
     label: string,
     work: (connection: PostgresConnection) => Promise<T>,
-    onCut?: () => void,
+    { onCut, accepted = false }: UseOptions = {},
   ): Promise<T> {
-    if (this.#closing !== undefined) {
+    if (this.#closing !== undefined && !accepted) {
       return Promise.reject(storeError("store_unavailable", "The server is shutting down."));
     }
     const { clock, transactionLimitMs } = this.#options;
@@ -104,13 +112,14 @@ export class ConnectionPool {
     }
   }
 
-  /** Finishes what was accepted and refuses the rest. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  /** Refuses what is new and ends once `drain` has resolved and every use is over. */
+  close(drain: () => Promise<void> = async () => undefined): Promise<void> {
+    this.#closing ??= this.#close(drain);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(drain: () => Promise<void>): Promise<void> {
+    await drain();
     // A pool that ends serves nobody who still waits for a connection.
     if (this.#acquiring > 0) {
       await new Promise<void>((resolve) => {

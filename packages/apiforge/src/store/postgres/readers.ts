@@ -37,7 +37,7 @@ export class SnapshotReaders {
           runner.finish();
         }
       },
-      () => runner?.end(),
+      { onCut: () => runner?.end() },
     );
   }
 }

@@ -1,7 +1,4 @@
-import { command, type Command } from "./command.ts";
-
-/** One value of a row. */
-type RowValue = string | number | null;
+import { command, type ArrayElement, type Command, type CommandValue } from "./command.ts";
 
 /** A statement about any number of rows. */
 export interface RowsStatement {
@@ -20,17 +17,28 @@ export function rowsStatement(
   text: (source: string) => string,
 ): RowsStatement {
   const values = types.map((type, index) => `$${index + 1}::${type}`);
-  const arrays = values.map((value) => `${value}[]`);
-  return { one: text(`(values (${values.join()}))`), many: text(`unnest(${arrays.join()})`) };
+  return { one: text(`(values (${values.join()}))`), many: text(arraySource(types)) };
+}
+
+/** Rows of which each column is one array: `$n`, `$n+1`, … where n is `from`. */
+export function arraySource(types: readonly string[], from = 1): string {
+  return `unnest(${types.map((type, index) => `$${from + index}::${type}[]`).join()})`;
+}
+
+/** The arrays that {@link arraySource} is given for `rows` of `width` columns. */
+export function columnArrays(
+  width: number,
+  rows: readonly (readonly ArrayElement[])[],
+): readonly CommandValue[] {
+  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column] ?? null));
 }
 
 /** `statement` for `rows`, in their order; there is at least one. */
 export function rowsCommand(
   statement: RowsStatement,
-  rows: readonly (readonly RowValue[])[],
+  rows: readonly (readonly ArrayElement[])[],
 ): Command {
   const [first = []] = rows;
   if (rows.length === 1) return command(statement.one, ...first);
-  const columns = first.map((_, column) => rows.map((row) => row[column] ?? null));
-  return command(statement.many, ...columns);
+  return command(statement.many, ...columnArrays(first.length, rows));
 }

@@ -31,7 +31,7 @@ import { SnapshotReaders } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
 import { openTenantGuard, type TenantGuard } from "./tenant-guard.ts";
 import { WorkerTable } from "./workers.ts";
-import { UnitWriter } from "./writer.ts";
+import { UnitWriter, type Grouping } from "./writer.ts";
 
 /** The oldest server whose SQL is used: 13, as `server_version_num` writes it. */
 const oldestServer = 130_000;
@@ -45,6 +45,7 @@ export interface PostgresStoreOptions extends StoreOptions {
   /** Connections of this process; each carries one transaction at a time. Default 10. */
   readonly poolSize?: number;
   readonly clock?: Clock;
+  readonly grouping?: Grouping;
 }
 
 /**
@@ -66,9 +67,16 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   } finally {
     await client.end();
   }
-  const pool = new ConnectionPool(driver, { ...options, clock }, () => events.forget());
+  const settings = { ...options, clock };
+  const pool = new ConnectionPool(driver, settings, () => events.forget());
   const events: EventLog = new EventLog(pool);
-  return new PostgresStore(pool, events, clock, guard);
+  return new PostgresStore(
+    pool,
+    events,
+    new UnitWriter(pool, events, { ...settings, guard }),
+    clock,
+    guard,
+  );
 }
 
 interface ServerSettings {
@@ -124,11 +132,12 @@ class PostgresStore implements Store {
   constructor(
     pool: ConnectionPool,
     events: EventLog,
+    writer: UnitWriter,
     clock: Clock,
     guard: TenantGuard | undefined,
   ) {
     this.#pool = pool;
-    this.#writer = new UnitWriter(pool, events, guard);
+    this.#writer = writer;
     this.#readers = new SnapshotReaders(pool, guard);
     this.jobs = new JobTable(pool, clock);
     this.queues = new QueueTable(pool);
@@ -153,6 +162,6 @@ class PostgresStore implements Store {
   }
 
   close(): Promise<void> {
-    return this.#pool.close();
+    return this.#pool.close(() => this.#writer.close());
   }
 }

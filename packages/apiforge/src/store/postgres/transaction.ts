@@ -16,29 +16,31 @@ import type {
 import { storeError } from "../errors.ts";
 import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
 import { batchTransaction } from "./batches.ts";
-import { command, fragmentCommand, type Command } from "./command.ts";
-import type { PostgresConnection } from "./connection.ts";
-import {
-  addConsumer,
-  findConsumer,
-  lockConsumer,
-  saveConsumer,
-  toConsumerState,
-} from "./consumers.ts";
-import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
+import { fragmentCommand, type Command } from "./command.ts";
+import { addConsumer, findConsumer, lockConsumer, toConsumerState } from "./consumers.ts";
+import type { EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
-import { findAnswer, insertAnswer, lockKey, toKeyClaim } from "./idempotency.ts";
-import { findHolder, insertJobs, insertUniqueJob } from "./job-statements.ts";
+import { findHolder, insertUniqueJob } from "./job-statements.ts";
 import { LaneChanges } from "./lanes.ts";
 import { lockSchedule, saveSchedule, toLocked, tryLockSchedule } from "./schedules.ts";
 import { completeJob, holdJob } from "./settlements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
+import type { UnitSession } from "./unit-session.ts";
 import { quietly, refuseActorChange, refuseTransactionControl } from "./user-sql.ts";
 
-/** One unit of work on a connection of its own; unusable after its end. */
+/** What a unit of work puts into its commit. */
+export interface UnitEffects {
+  readonly cursors: ReadonlyMap<string, number>;
+  readonly jobs: readonly NewJob[];
+  readonly lanes: LaneChanges;
+  readonly events: readonly NewEvent[];
+  readonly record: IdempotencyRecord | undefined;
+}
+
+/** One unit of work; unusable after its end. */
 export class PostgresTransaction implements StoreTransaction {
   readonly dialect = "postgres";
-  readonly #connection: PostgresConnection;
+  readonly #session: UnitSession;
   readonly #log: EventLog;
   readonly #events: NewEvent[] = [];
   readonly #jobs: NewJob[] = [];
@@ -49,18 +51,33 @@ export class PostgresTransaction implements StoreTransaction {
   #tenant: string | undefined;
   /** The tenant that the server holds users' SQL to; undefined before the first. */
   #entered: { readonly tenant: string | undefined } | undefined;
-  #begun = false;
   #failure: { readonly error: unknown } | undefined;
   #open = true;
 
-  constructor(connection: PostgresConnection, log: EventLog, guard: TenantGuard | undefined) {
-    this.#connection = connection;
+  constructor(session: UnitSession, log: EventLog, guard: TenantGuard | undefined) {
+    this.#session = session;
     this.#log = log;
     this.#guard = guard;
   }
 
   actFor(tenant: string): void {
     this.#tenant = tenant;
+  }
+
+  /** What waits for the commit. */
+  get effects(): UnitEffects {
+    return {
+      cursors: this.#cursors,
+      jobs: this.#jobs,
+      lanes: this.#lanes,
+      events: this.#events,
+      record: this.#record,
+    };
+  }
+
+  /** The first statement that failed, whether the handler waited for it or not. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
   }
 
   query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -71,9 +88,8 @@ export class PostgresTransaction implements StoreTransaction {
     return quietly(this.#usersQuery({ text, values }));
   }
 
-  async claimKey(digest: Uint8Array): Promise<KeyClaim> {
-    const [lock, found] = await this.#send([lockKey(digest), findAnswer(digest)]);
-    return toKeyClaim(digest, lock, found);
+  claimKey(digest: Uint8Array): Promise<KeyClaim> {
+    return this.#ask(() => this.#session.claimKey(digest));
   }
 
   recordAnswer(record: IdempotencyRecord): void {
@@ -152,61 +168,8 @@ export class PostgresTransaction implements StoreTransaction {
     await this.#send(saveSchedule(state, ticks));
   }
 
-  /** Writes what was put into the commit and commits, in one round trip; answers the log position to report. */
-  async commit(): Promise<number> {
-    this.end();
-    // A handler that caught the error of a statement cannot have what the statement undid.
-    if (this.#failure !== undefined) throw this.#failure.error;
-    const writes = this.#writes();
-    // A unit that asked nothing and wrote nothing has nothing to commit.
-    if (!this.#begun && writes.length === 0) {
-      return lastSeq(await this.#connection.send([headCommand]));
-    }
-    const answersSeq = this.#events.length > 0 || this.#record !== undefined;
-    try {
-      return lastSeq(
-        await this.#connection.commit([
-          ...this.#begin(),
-          ...writes,
-          ...(answersSeq ? [] : [headCommand]),
-          command("commit"),
-        ]),
-      );
-    } catch (error) {
-      // A statement that nobody waited for has failed before, which is what to look into.
-      throw this.#firstFailure() ?? error;
-    }
-  }
-
-  /** Undoes everything. What the connection still has open after a failure ends with it. */
-  async rollback(): Promise<void> {
-    this.end();
-    if (!this.#begun || this.#connection.lost) return;
-    try {
-      await this.#connection.send([command("rollback")]);
-    } catch {
-      this.#connection.destroy();
-    }
-  }
-
   end(): void {
     this.#open = false;
-  }
-
-  /**
-   * What is written at the end. Locks of lanes are taken here, all at once, so that no handler holds
-   * one while it works; the log's is held from the append to the commit, so that comes last.
-   */
-  #writes(): readonly Command[] {
-    const record = this.#record;
-    const appended = this.#events.length > 0;
-    return [
-      ...[...this.#cursors].map(([name, cursor]) => saveConsumer(name, cursor)),
-      ...(this.#jobs.length > 0 ? [insertJobs(this.#jobs)] : []),
-      ...this.#lanes.commands(),
-      ...(appended ? [appendEvents(this.#events)] : []),
-      ...(record === undefined ? [] : [insertAnswer(record, appended)]),
-    ];
   }
 
   async #addConsumer(name: string): Promise<ConsumerState | undefined> {
@@ -219,8 +182,8 @@ export class PostgresTransaction implements StoreTransaction {
   async #usersQuery(query: Command): Promise<QueryResult> {
     refuseTransactionControl(query.text);
     if (this.#guard !== undefined) refuseActorChange(query.text);
-    const result = (await this.#send([...this.#enter(), query])).at(-1);
-    if (!this.#connection.inTransaction) {
+    const { rows, changes } = await this.#ask(() => this.#session.query(query, this.#enter()));
+    if (!this.#session.inTransaction) {
       throw this.#fail(
         storeError(
           "store_query_failed",
@@ -228,26 +191,21 @@ export class PostgresTransaction implements StoreTransaction {
         ),
       );
     }
-    return { rows: result?.rows ?? [], changes: result?.changes ?? 0 };
+    return { rows, changes };
   }
 
-  async #send(commands: readonly Command[]): Promise<readonly ExecutionResult[]> {
+  #send(commands: readonly Command[]): Promise<readonly ExecutionResult[]> {
+    return this.#ask(() => this.#session.send(commands));
+  }
+
+  async #ask<T>(call: () => Promise<T>): Promise<T> {
     this.#requireOpen();
     if (this.#failure !== undefined) throw afterFailure(this.#failure.error);
-    const begin = this.#begin();
     try {
-      const results = await this.#connection.send([...begin, ...commands]);
-      return results.slice(begin.length);
+      return await call();
     } catch (error) {
       throw this.#fail(error);
     }
-  }
-
-  /** BEGIN, for whatever is sent first. */
-  #begin(): readonly Command[] {
-    if (this.#begun) return [];
-    this.#begun = true;
-    return [command("begin")];
   }
 
   /** What holds the user's next statement to his tenant's rows. */
@@ -256,10 +214,6 @@ export class PostgresTransaction implements StoreTransaction {
     if (this.#entered !== undefined && this.#entered.tenant === this.#tenant) return [];
     this.#entered = { tenant: this.#tenant };
     return [this.#guard.enter(this.#tenant)];
-  }
-
-  #firstFailure(): unknown {
-    return this.#failure?.error;
   }
 
   #fail(error: unknown): unknown {

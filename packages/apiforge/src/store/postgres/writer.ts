@@ -1,51 +1,67 @@
-import { reach } from "../../kernel/index.ts";
 import type { Committed, StoreTransaction } from "../contract.ts";
+import { storeError } from "../errors.ts";
 import type { EventLog } from "./events.ts";
-import type { ConnectionPool } from "./pool.ts";
+import { Groups } from "./groups.ts";
+import { Labels } from "./labels.ts";
+import { LoneUnits } from "./lone-units.ts";
+import type { ConnectionPool, PoolOptions } from "./pool.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
-import { PostgresTransaction } from "./transaction.ts";
+
+/** When units share transactions. */
+export interface Grouping {
+  /** Quick runs in a row after which the units of a label may join groups. Default 16. */
+  readonly quickAfter?: number;
+  /** Quick units at work at once from which on they share transactions: fewer are faster side by side. Default 8. */
+  readonly fewestUnits?: number;
+}
+
+/** What a writer works by. */
+export interface WriterOptions extends PoolOptions {
+  readonly grouping?: Grouping;
+  readonly guard: TenantGuard | undefined;
+}
 
 /**
- * One transaction per unit of work. It begins with the first thing that the unit asks, in the same
- * round trip; what was put into the commit is written together with COMMIT, in another.
+ * One transaction per unit of work, or one for several that are known to be quick. It begins with
+ * the first thing that is asked, in the same round trip; what was put into the commit is written
+ * together with COMMIT, in another.
  */
 export class UnitWriter {
-  readonly #pool: ConnectionPool;
-  readonly #log: EventLog;
-  readonly #guard: TenantGuard | undefined;
+  readonly #labels: Labels;
+  readonly #lone: LoneUnits;
+  readonly #groups: Groups;
 
-  constructor(pool: ConnectionPool, log: EventLog, guard: TenantGuard | undefined) {
-    this.#pool = pool;
-    this.#log = log;
-    this.#guard = guard;
+  #closed = false;
+
+  constructor(
+    pool: ConnectionPool,
+    log: EventLog,
+    { clock, transactionLimitMs, guard, grouping = {} }: WriterOptions,
+  ) {
+    const { quickAfter = 16, fewestUnits = 8 } = grouping;
+    const labels = new Labels(quickAfter);
+    const lone = new LoneUnits({ pool, log, labels, clock, guard });
+    this.#labels = labels;
+    this.#lone = lone;
+    this.#groups = new Groups({
+      ...{ pool, log, labels, lone, clock, guard },
+      ...{ transactionLimitMs, fewestUnits },
+    });
   }
 
   /** Runs `work` in a transaction; resolves when its commit is on disk. */
   run<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {
-    let tx: PostgresTransaction | undefined;
-    return this.#pool.use(
-      label,
-      (connection) => {
-        tx = new PostgresTransaction(connection, this.#log, this.#guard);
-        return runUnit(tx, work);
-      },
-      () => tx?.end(),
-    );
+    if (this.#closed) {
+      return Promise.reject(storeError("store_unavailable", "The server is shutting down."));
+    }
+    return this.#labels.isQuick(label)
+      ? this.#groups.run(label, work)
+      : this.#lone.run(label, work);
   }
-}
 
-async function runUnit<T>(
-  tx: PostgresTransaction,
-  work: (tx: StoreTransaction) => Promise<T>,
-): Promise<Committed<T>> {
-  try {
-    const value = await work(tx);
-    reach("before-commit");
-    const seq = await tx.commit();
-    reach("after-commit");
-    return { value, seq };
-  } catch (error) {
-    await tx.rollback();
-    throw error;
+  /** Refuses what is new; resolves when the groups have ended. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#groups.drain();
   }
 }
