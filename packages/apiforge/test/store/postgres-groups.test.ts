@@ -201,7 +201,7 @@ describe("a unit of a group", () => {
       addAll(store, "b", 1),
     ]);
     expect(taken).toMatchObject({
-      reason: { code: "store_query_failed", cause: { code: "23505" } },
+      reason: { code: "unique_violation", cause: { code: "23505" } },
     });
     expect([a, b]).toMatchObject([{ value: { value: "free" } }, { value: { value: "free" } }]);
     expect(await noteIds(raw)).toEqual(["a", "b", "taken"]);
