@@ -12,7 +12,7 @@ export interface Answer {
 export interface IdempotencyKey {
   readonly key: string;
   /** 16 bytes of tenant + principal + method + route + key. */
-  readonly digest: Uint8Array;
+  readonly digest: Buffer;
   /** 16 bytes of method + route + canonical content. */
   readonly fingerprint: Uint8Array;
 }

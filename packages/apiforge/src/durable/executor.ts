@@ -32,7 +32,7 @@ export class Executor {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #onCommit: () => void;
-  /** Keys that this process is at work on, by hex digest. */
+  /** Keys that this process is at work on, by digest. */
   readonly #inFlight = new Set<string>();
 
   /** @param onCommit called after each commit, to wake whoever reads jobs and events. */
@@ -54,7 +54,7 @@ export class Executor {
       await request.prepare?.(false);
       return this.#run(request);
     }
-    const id = Buffer.from(idempotency.digest).toString("latin1");
+    const id = idempotency.digest.toString("latin1");
     if (this.#inFlight.has(id)) return { outcome: "in_flight" };
     this.#inFlight.add(id);
     try {

@@ -25,6 +25,8 @@ export type SqlTag = <R extends object = Row>(
 
 /** A piece of SQL for use inside `tx.sql`: ``const mine = sql`tenant = ${tenant}` ``. */
 export function sql(texts: TemplateStringsArray, ...inputs: readonly SqlInput[]): SqlPiece {
+  // Most templates nest nothing: their own texts are one array for all calls, which stores know again.
+  if (inputs.every(isValue)) return new SqlPiece(texts, inputs.map(bindable));
   const pieces: string[] = [texts[0] ?? ""];
   const values: SqlValue[] = [];
   inputs.forEach((input, index) => {
@@ -40,6 +42,10 @@ export function sql(texts: TemplateStringsArray, ...inputs: readonly SqlInput[])
     }
   });
   return new SqlPiece(pieces, values);
+}
+
+function isValue(input: SqlInput): input is Exclude<SqlInput, SqlPiece> {
+  return !(input instanceof SqlPiece);
 }
 
 function bindable(input: Exclude<SqlInput, SqlPiece>): SqlValue {

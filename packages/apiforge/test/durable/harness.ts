@@ -156,7 +156,7 @@ export class Harness implements AsyncDisposable {
 export const actor = { tenant: "ten_1", requestId: "req_1" };
 
 /** 16 bytes that stand for `text`. */
-export function bytesOf(text: string): Uint8Array {
+export function bytesOf(text: string): Buffer {
   return Buffer.from(hash("sha256", text), "hex").subarray(0, 16);
 }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { recordingLog, turns, until } from "@apiforge/testing";
-import { contractTables, statement } from "@apiforge/testing/contracts";
+import { contractTables, sampleEvent, sampleJob, statement } from "@apiforge/testing/contracts";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { silentLog } from "../../src/kernel/index.ts";
 import type { SqlRunner, Store } from "../../src/store/index.ts";
@@ -320,6 +320,34 @@ describe("a constraint that is checked at the commit", () => {
     await assertRefused([bomb], { code: "unique_violation" });
     await assertRefused([neighbour], { code: "store_unavailable", retryable: true });
     expect(await noteIds(store)).toEqual(["a"]);
+  });
+});
+
+describe("what APIForge itself writes for a unit", () => {
+  test("fails that unit with its error and the neighbours with leave to try again", async () => {
+    await using open = await openSqliteFile();
+    const { store } = open;
+    await store.transact("first", async (tx) => tx.insertJob(sampleJob({ id: "job_a" })));
+    const neighbour = store.transact("neighbour", async (tx) => {
+      await addNote(tx, "neighbour");
+      tx.appendEvent(sampleEvent());
+    });
+    neighbour.catch(() => undefined);
+    const twin = store.transact("twin", async (tx) => {
+      await addNote(tx, "twin");
+      tx.appendEvent(sampleEvent());
+      tx.insertJob(sampleJob({ id: "job_a" }));
+    });
+    await assertRefused([twin], { code: "unique_violation" });
+    await assertRefused([neighbour], { code: "store_unavailable", retryable: true });
+    expect(await noteIds(store)).toEqual([]);
+    expect(await store.events.head()).toBe(0);
+    const again = await store.transact("neighbour again", async (tx) => {
+      await addNote(tx, "neighbour");
+      tx.appendEvent(sampleEvent());
+    });
+    expect(again.seq).toBe(1);
+    expect(await noteIds(store)).toEqual(["neighbour"]);
   });
 });
 

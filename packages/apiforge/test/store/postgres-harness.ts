@@ -88,7 +88,7 @@ export function jobOf(differences: Partial<NewJob> = {}): NewJob {
 }
 
 /** 16 bytes that stand for `text`. */
-export function digestOf(text: string): Uint8Array {
+export function digestOf(text: string): Buffer {
   return Buffer.from(hash("sha256", text), "hex").subarray(0, 16);
 }
 

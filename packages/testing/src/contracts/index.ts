@@ -1,3 +1,3 @@
 export { contractTables, type OpenOptions, type OpenStore, type StoreFixture } from "./fixture.ts";
-export { statement } from "./samples.ts";
+export { sampleEvent, sampleJob, statement } from "./samples.ts";
 export { storeContract } from "./store.ts";

@@ -54,7 +54,7 @@ export function sampleEvent(differences: Partial<NewEvent> = {}): NewEvent {
 }
 
 /** 16 bytes that stand for `text`. */
-export function digestOf(text: string): Uint8Array {
+export function digestOf(text: string): Buffer {
   return Buffer.from(hash("sha256", text), "hex").subarray(0, 16);
 }
 

@@ -137,7 +137,7 @@ function toOutcome(outcome: WriteOutcome): ModelOutcome {
   return { outcome: outcome.outcome, status, run: JSON.parse(body).run };
 }
 
-function bytesOf(text: string): Uint8Array {
+function bytesOf(text: string): Buffer {
   return Buffer.from(hash("sha256", text), "hex").subarray(0, 16);
 }
 

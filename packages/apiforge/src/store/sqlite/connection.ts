@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-import type { QueryResult, Row, SqlValue } from "../contract.ts";
+import type { QueryResult, Row, SqlFragment, SqlValue } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { refuseTransactionControl } from "../transaction-control.ts";
 import { sqliteFailure } from "./failures.ts";
@@ -23,6 +23,8 @@ interface Prepared {
 export class SqliteConnection {
   readonly database: DatabaseSync;
   readonly #prepared = new Map<string, Prepared>();
+  /** The text of each `sql` template, whose texts never change. */
+  readonly #templates = new WeakMap<readonly string[], string>();
   readonly #totalChanges: StatementSync;
   #tenant: string | null = null;
 
@@ -54,6 +56,11 @@ export class SqliteConnection {
     return { rows, changes: changed ? rows.length : 0 };
   }
 
+  /** {@link query} for a fragment. */
+  queryFragment({ texts, values }: SqlFragment, tenant: string | undefined): QueryResult {
+    return this.query(this.#templates.get(texts) ?? this.#join(texts), values, tenant);
+  }
+
   /** {@link query} for statements that may only read, on a connection that may write. */
   queryOnly(text: string, values: readonly SqlValue[], tenant: string | undefined): QueryResult {
     this.database.exec("pragma query_only = 1");
@@ -71,6 +78,12 @@ export class SqliteConnection {
 
   #changesSoFar(): number {
     return Number(this.#totalChanges.get()?.["total"]);
+  }
+
+  #join(texts: readonly string[]): string {
+    const text = texts.join("?");
+    if (Object.isFrozen(texts)) this.#templates.set(texts, text);
+    return text;
   }
 
   #cached(text: string): Prepared {

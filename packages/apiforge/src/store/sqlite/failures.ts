@@ -56,7 +56,7 @@ export function readFailure(error: unknown): unknown {
 }
 
 /** True when a row with the same unique value is there already. */
-export function isUniqueViolation(error: unknown): boolean {
+function isUniqueViolation(error: unknown): boolean {
   return isSqliteError(error) && uniqueCodes.has(error.errcode);
 }
 

@@ -4,7 +4,6 @@ import type { Clock } from "../../kernel/index.ts";
 import type { IdempotencyRecord, StoredAnswer } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import type { SqliteConnection } from "./connection.ts";
-import { isUniqueViolation } from "./failures.ts";
 
 /** The answers that were committed under idempotency keys. */
 export class IdempotencyTable {
@@ -44,28 +43,26 @@ export class IdempotencyTable {
   }
 
   /** @throws {idempotency_key_taken} when the key is answered already. */
+  requireFree({ digest }: IdempotencyRecord): void {
+    if (this.#find.get(digest) === undefined) return;
+    throw storeError(
+      "idempotency_key_taken",
+      "Another request with this idempotency key was answered first.",
+    );
+  }
+
+  /** Inserts an answer under a free key. */
   insert(record: IdempotencyRecord, seq: number): void {
-    try {
-      this.#insert.run(
-        record.digest,
-        record.fingerprint,
-        record.key,
-        record.status,
-        JSON.stringify(record.headers),
-        record.body,
-        seq,
-        this.#clock.now(),
-      );
-    } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      throw storeError(
-        "idempotency_key_taken",
-        "Another request with this idempotency key was answered first.",
-        {
-          cause: error,
-        },
-      );
-    }
+    this.#insert.run(
+      record.digest,
+      record.fingerprint,
+      record.key,
+      record.status,
+      JSON.stringify(record.headers),
+      record.body,
+      seq,
+      this.#clock.now(),
+    );
   }
 
   sweep(olderThanMs: number, limit: number): number {

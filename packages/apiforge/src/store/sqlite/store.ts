@@ -210,7 +210,9 @@ class SqliteStore implements Store {
 
   /** One of our own short writes, in the next group. */
   #unit<T>(label: string, call: () => T): Promise<T> {
-    return this.#parts.writer.run(label, async () => call()).then((committed) => committed.value);
+    return this.#parts.writer
+      .run(label, (tx) => tx.perform(call))
+      .then((committed) => committed.value);
   }
 
   #jobStore(): JobStore {

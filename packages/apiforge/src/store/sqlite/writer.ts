@@ -7,6 +7,7 @@ import { storeError } from "../errors.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { SqliteConnection } from "./connection.ts";
 import { isFatal, sqliteFailure } from "./failures.ts";
+import { Savepoint } from "./savepoint.ts";
 import { cutOff, type TimeLimit } from "./time-limit.ts";
 import { SqliteTransaction, type Tables } from "./transaction.ts";
 import type { WalSync } from "./wal-sync.ts";
@@ -49,7 +50,7 @@ export interface WriterParts extends TimeLimit {
 }
 
 /**
- * Group commit: units run one after another, each in a savepoint, many in one transaction; one
+ * Group commit: units run one after another, each undone alone, many in one transaction; one
  * sync of the log makes the whole group durable and only then do its answers leave. The next group
  * runs while the last one is being synced.
  */
@@ -57,9 +58,7 @@ export class GroupWriter {
   readonly #parts: WriterParts;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
-  readonly #savepoint: StatementSync;
-  readonly #release: StatementSync;
-  readonly #rollbackTo: StatementSync;
+  readonly #savepoint: Savepoint;
   readonly #queue: Unit[] = [];
   #draining: Promise<void> | undefined;
   /** The unit that runs now. */
@@ -73,9 +72,7 @@ export class GroupWriter {
     const { connection } = parts;
     this.#begin = connection.prepare("begin immediate");
     this.#commit = connection.prepare("commit");
-    this.#savepoint = connection.prepare("savepoint unit");
-    this.#release = connection.prepare("release unit");
-    this.#rollbackTo = connection.prepare("rollback to unit");
+    this.#savepoint = new Savepoint(connection);
   }
 
   /** Runs `work` in the next group; resolves when its commit is on disk. */
@@ -145,18 +142,15 @@ export class GroupWriter {
   async #runUnit(unit: Unit, ran: Ran[]): Promise<void> {
     const { connection, tables, log } = this.#parts;
     const head = tables.events.head;
-    const tx = new SqliteTransaction(connection, tables);
+    const tx = new SqliteTransaction(connection, tables, this.#savepoint);
     const startedAt = performance.now();
     try {
-      this.#savepoint.run();
       const value = await this.#withinLimit(unit, tx);
-      const seq = tx.flush();
-      this.#release.run();
-      ran.push({ unit, committed: { value, seq } });
+      ran.push({ unit, committed: { value, seq: tx.flush() } });
     } catch (error) {
       tables.events.rewind(head);
       unit.reject(sqliteFailure(error));
-      this.#undoUnit(error);
+      this.#undo(tx, error);
     } finally {
       tx.end();
       this.#watch = undefined;
@@ -200,12 +194,11 @@ export class GroupWriter {
     reject(cutOff(this.#parts, label));
   }
 
-  #undoUnit(error: unknown): void {
+  /** Undoes one unit, or throws `error` where the whole group has to go. */
+  #undo(tx: SqliteTransaction, error: unknown): void {
     // SQLite rolls the whole transaction back by itself on a full disk or an I/O error.
-    if (!this.#parts.connection.database.isTransaction) throw error;
-    this.#rollbackTo.run();
-    this.#release.run();
-    if (isFatal(error)) throw error;
+    const isRolledBack = !this.#parts.connection.database.isTransaction;
+    if (isRolledBack || isFatal(error) || !tx.undo()) throw error;
   }
 
   /** Nothing can be written right now. Whoever waits is told, rather than kept until it can. */
