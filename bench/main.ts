@@ -4,6 +4,7 @@
 
 const usage = `Usage: npm run -w bench bench -- <name> [options]
 
+  jobs        no-op jobs against BullMQ, pg-boss and Graphile Worker
   post        POST /api/projects against Fastify + PostgreSQL + Redis + BullMQ
   batch       a batch of 100,000 and of 1,000,000 items, and what small writes feel of it
   startup     time to the first answer, memory of an idle server
@@ -13,6 +14,7 @@ const usage = `Usage: npm run -w bench bench -- <name> [options]
 Options, method and durations: bench/README.md. Needs Linux with wrk and redis-server.`;
 
 const programs: ReadonlyMap<string, () => Promise<unknown>> = new Map([
+  ["jobs", () => import("./jobs/run.ts")],
   ["post", () => import("./post/run.ts")],
   ["batch", () => import("./batch/run.ts")],
   ["startup", () => import("./startup/run.ts")],

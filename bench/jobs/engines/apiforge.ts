@@ -1,0 +1,43 @@
+import { createForge, defineJob, type Forge, type Transaction } from "apiforge";
+import { z } from "zod";
+import { bulks, type Engine, type EngineOptions } from "../engine.ts";
+
+const actor = { tenant: "ten_bench", requestId: "req_bench" };
+
+/** APIForge on the directory's SQLite file, or on the PostgreSQL of a `postgres://` address. */
+export async function openApiforge(options: EngineOptions): Promise<Engine> {
+  const { store, concurrency, onJob } = options;
+  const noop = defineJob("noop", {
+    input: z.object({ n: z.number() }),
+    run: async () => onJob(),
+  });
+  const place = store.startsWith("postgres:") ? { databaseUrl: store } : { dataDir: store };
+  const open = (jobConcurrency: number): Promise<Forge> =>
+    createForge({ jobs: [noop] }, { config: { ...place, logLevel: "warn", jobConcurrency } });
+  let forge = await open(0);
+  let added = 0;
+  const addTo = async (tx: Transaction, count: number): Promise<void> => {
+    for (let index = 0; index < count; index++) await tx.enqueue(noop, { n: added++ });
+  };
+  const add = (count: number): Promise<void> =>
+    forge.durable.transact("add jobs", actor, (tx) => addTo(tx, count));
+  return {
+    async addMany(count) {
+      for (const size of bulks(count)) await add(size);
+    },
+    addOne: () => add(1),
+    async start() {
+      // A server runs jobs from the moment it is opened.
+      await forge.stop();
+      forge = await open(concurrency);
+    },
+    async isDrained() {
+      const [row] = await forge.durable.read(
+        "count",
+        ({ sql }) => sql<{ n: number }>`select n from forge_jobs where state in (1, 2) limit 1`,
+      );
+      return row === undefined;
+    },
+    close: () => forge.stop(),
+  };
+}
