@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+
+import { createDurable, type Durable } from "../../src/durable/index.ts";
+import { silentLog } from "../../src/kernel/index.ts";
+import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { fastClock } from "./fast-clock.ts";
+import { addBatch, addNote, definitions } from "./load.ts";
+
+/*
+ * Hours of work in a minute (half an hour with APIFORGE_SOAK_LONG=1): requests with their answers,
+ * plain, keyed and failing jobs, a schedule and batches, on a clock that runs 60 times as fast so
+ * that everything is swept many times over. Memory, the write-ahead log and every swept table have
+ * to be as large in the end as they were after the first third.
+ */
+const runMs = process.env["APIFORGE_SOAK_LONG"] === "1" ? 30 * 60_000 : 60_000;
+const samples = 30;
+const factor = 60;
+const writers = 8;
+const pauseMs = 4;
+/** Where the log starts over, with what may be written until then. */
+const mostLogBytes = 160 * 2 ** 20;
+
+/** Tables that retention keeps from growing. The log of events is kept for its readers. */
+const sweptTables = [
+  "forge_jobs",
+  "forge_idempotency",
+  "forge_lanes",
+  "forge_batches",
+  "forge_batch_outcomes",
+  "forge_schedule_ticks",
+];
+
+interface Sample {
+  readonly residentBytes: number;
+  readonly logBytes: number;
+  readonly rows: Readonly<Record<string, number>>;
+}
+
+test("memory, log and tables stay flat", { timeout: runMs + 60_000 }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), "apiforge-soak-"));
+  const path = join(directory, "apiforge.db");
+  const clock = fastClock(factor);
+  const store = await openSqliteStore({
+    ...{ path, clock, migrations: [], transactionLimitMs: 60_000, log: silentLog },
+  });
+  const durable = createDurable({
+    ...{ store, clock, log: silentLog, consumers: [], ...definitions },
+    ...{ idempotencyRetention: "3m", completedJobRetention: "3m", tickRetention: "3m" },
+  });
+  try {
+    await durable.start();
+    const until = performance.now() + runMs;
+    const load = Array.from({ length: writers }, (_, writer) => write(durable, writer, until));
+    const taken: Sample[] = [];
+    for (let index = 0; index < samples; index++) {
+      await delay(runMs / samples);
+      taken.push(await sample(durable, path));
+    }
+    await Promise.all(load);
+    expectFlat(taken);
+  } finally {
+    await durable.stop(10_000);
+    await store.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+async function write(durable: Durable, writer: number, until: number): Promise<void> {
+  for (let count = 0; performance.now() < until; count++) {
+    await addNote(durable, `${writer}-${count}`);
+    if (count % 200 === 0) await addBatch(durable);
+    await delay(pauseMs);
+  }
+}
+
+async function sample(durable: Durable, path: string): Promise<Sample> {
+  const rows: Record<string, number> = {};
+  for (const table of sweptTables) {
+    const [row] = await durable.read("count", ({ runner }) =>
+      runner.query({ texts: [`select count(*) as n from ${table}`], values: [] }),
+    );
+    rows[table] = Number(row?.["n"]);
+  }
+  return { residentBytes: process.memoryUsage.rss(), logBytes: statSync(`${path}-wal`).size, rows };
+}
+
+/** The largest of the last third is not much larger than that of the second. */
+function expectFlat(taken: readonly Sample[]): void {
+  const third = Math.floor(taken.length / 3);
+  const middle = taken.slice(third, 2 * third);
+  const last = taken.slice(2 * third);
+  const grown = (read: (one: Sample) => number): number =>
+    Math.max(...last.map(read)) / Math.max(1, ...middle.map(read));
+  expect(Math.max(...taken.map((one) => one.logBytes))).toBeLessThan(mostLogBytes);
+  expect(grown((one) => one.residentBytes)).toBeLessThan(1.2);
+  for (const table of sweptTables) {
+    expect(Math.max(...last.map(({ rows }) => rows[table] ?? 0)), table).toBeGreaterThan(0);
+    expect(
+      grown(({ rows }) => rows[table] ?? 0),
+      table,
+    ).toBeLessThan(1.5);
+  }
+}
