@@ -9,6 +9,7 @@ import type { Clock, Log } from "../kernel/index.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
+import { BodyDeadline } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
@@ -73,6 +74,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const { log, clock } = options;
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
+  const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -82,8 +84,10 @@ export function createEdge(options: EdgeOptions): Edge {
     isClosing: () => closing.signal.aborted,
     closing: closing.signal,
     clock,
+    bodyDeadline: takesStreams
+      ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
+      : undefined,
   };
-  const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
   const server = createServer(
     log,
     services.isClosing,

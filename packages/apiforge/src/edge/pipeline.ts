@@ -1,7 +1,8 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 
 import type { Answer } from "../durable/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
+import type { BodyDeadline } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
@@ -31,6 +32,8 @@ export interface Services {
   /** Aborts then. */
   readonly closing: AbortSignal;
   readonly clock: Clock;
+  /** Undefined where the server's own limit holds for every route. */
+  readonly bodyDeadline: BodyDeadline | undefined;
 }
 
 /**
@@ -84,7 +87,12 @@ function addRoute(server: FastifyInstance, route: Route, services: Services): vo
   const onRequest = [];
   if (route.auth === "jwt")
     onRequest.push(authenticate(route, services.verifier, services.principals));
-  if (route.method !== "GET") onRequest.push(refuseEncodedBody);
+  if (route.method !== "GET") {
+    onRequest.push(refuseEncodedBody);
+    const { bodyDeadline } = services;
+    if (bodyDeadline !== undefined && !(route.body instanceof BatchBody))
+      onRequest.push(limitBody(bodyDeadline));
+  }
   server.route({
     method: route.method,
     url: route.path,
@@ -92,6 +100,13 @@ function addRoute(server: FastifyInstance, route: Route, services: Services): vo
     onRequest,
     handler: createHandler(route, services),
   });
+}
+
+function limitBody(deadline: BodyDeadline): onRequestHookHandler {
+  return function limitRequestBody(request, _reply, done) {
+    deadline.begin(request.raw);
+    done();
+  };
 }
 
 function createHandler(route: Route, services: Services) {
@@ -102,6 +117,7 @@ function createHandler(route: Route, services: Services) {
   const isPublic = route.auth === "none";
 
   return async function handle(request: FastifyRequest, reply: FastifyReply) {
+    services.bodyDeadline?.end(request.raw);
     const valid = validateRequest(request);
     const outcome = isRead
       ? await run.read(request, valid)

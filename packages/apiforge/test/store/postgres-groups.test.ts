@@ -367,6 +367,14 @@ describe("a group whose connection is lost", () => {
     ]);
     for (const end of ends) expect(end).toMatchObject({ reason: { code: "store_unavailable" } });
     expect(await noteIds(raw)).toEqual([]);
+    // A killed session lets go of its keys when the server notices.
+    await until("the keys to be free", async () => {
+      const { rows } = await raw.query(
+        `select from pg_locks where locktype = 'advisory'
+           and database = (select oid from pg_database where datname = current_database())`,
+      );
+      return rows.length === 0;
+    });
     await Promise.all([addAll(store, "a", 1), add(store, "c")]);
     expect(await transactionsOf(raw)).toEqual(["ac"]);
   });
