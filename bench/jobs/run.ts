@@ -93,11 +93,11 @@ async function ask(target: JobTarget, concurrency: number, question: Question): 
       concurrency,
       question,
     };
-    const process_ = fork(child, { execArgv: ["--conditions=@apiforge/source"] });
-    process_.send(assignment);
+    const worker = fork(child, { execArgv: ["--conditions=@apiforge/source"] });
+    worker.send(assignment);
     const [answer]: [Answer?] = await Promise.race([
-      once(process_, "message") as Promise<[Answer]>,
-      once(process_, "exit").then((): [] => []),
+      once(worker, "message") as Promise<[Answer]>,
+      once(worker, "exit").then((): [] => []),
     ]);
     if (answer === undefined) throw new Error(`${target.name} ended without an answer.`);
     return answer;
