@@ -25,7 +25,7 @@ export interface EngineOptions {
 export type OpenEngine = (options: EngineOptions) => Promise<Engine>;
 
 /** Jobs of one bulk call: what the engines' documentation recommends at most. */
-export const bulkJobs = 500;
+const bulkJobs = 500;
 
 /** The sizes of the bulk calls that add `count` jobs. */
 export function* bulks(count: number): Generator<number> {

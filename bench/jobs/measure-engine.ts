@@ -20,7 +20,9 @@ class Runs {
   reach(target: number): Promise<void> {
     if (this.count >= target) return Promise.resolve();
     this.#target = target;
-    return new Promise((resolve) => (this.#reached = resolve));
+    return new Promise((resolve) => {
+      this.#reached = resolve;
+    });
   }
 }
 

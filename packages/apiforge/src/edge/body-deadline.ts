@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-import type { Clock, Timer } from "../kernel/index.ts";
+import type { Clock } from "../kernel/index.ts";
 import { answerClientError } from "./client-error.ts";
 
 /**
@@ -13,7 +13,7 @@ export class BodyDeadline {
   readonly #checkMs: number;
   /** When each request began whose body is not read yet, oldest first. */
   readonly #pending = new Map<IncomingMessage, number>();
-  #timer: Timer | undefined;
+  #isWatching = false;
 
   constructor(clock: Clock, limitMs: number, checkMs: number) {
     this.#clock = clock;
@@ -24,7 +24,7 @@ export class BodyDeadline {
   begin(request: IncomingMessage): void {
     this.#pending.set(request, this.#clock.now());
     // One timer for all: a timer of its own would cost each request more than its entry.
-    this.#timer ??= this.#clock.after(this.#checkMs, () => this.#check());
+    if (!this.#isWatching) this.#watch();
   }
 
   /** The body has been read. */
@@ -40,8 +40,13 @@ export class BodyDeadline {
       this.#pending.delete(request);
       if (!isOver) answerClientError(bodyTimeout(), request.socket);
     }
-    const isIdle = this.#pending.size === 0;
-    this.#timer = isIdle ? undefined : this.#clock.after(this.#checkMs, () => this.#check());
+    this.#isWatching = false;
+    if (this.#pending.size > 0) this.#watch();
+  }
+
+  #watch(): void {
+    this.#isWatching = true;
+    this.#clock.after(this.#checkMs, () => this.#check());
   }
 }
 

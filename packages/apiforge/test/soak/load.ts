@@ -32,7 +32,7 @@ const keyed = defineJob("keyed", {
 const tick = defineSchedule("tick", { cron: "* * * * *", job: plain, input: { id: "tick" } });
 
 /** A batch whose items do nothing. */
-export const bulk = defineBatch("bulk", {
+const bulk = defineBatch("bulk", {
   item: z.object({ n: z.number() }),
   run: async ({ item }) => ({ n: item.n }),
   retention: "2m",
