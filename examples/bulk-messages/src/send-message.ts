@@ -117,7 +117,7 @@ async function takeAsOwn(
     return await commit((tx) => adoptSid(tx, key, sid, Date.now()));
   } catch (error) {
     // Another process took it in the same moment: a SID is there once.
-    if (ApiForgeError.is(error) && error.code === "store_query_failed") return false;
+    if (ApiForgeError.is(error) && error.code === "unique_violation") return false;
     throw error;
   }
 }
