@@ -6,7 +6,7 @@ import {
   type Duration,
   type Log,
 } from "../kernel/index.ts";
-import type { JobRecord, JobState, Pause, Store } from "../store/index.ts";
+import type { Store } from "../store/index.ts";
 import { createBatches, type Batches } from "./batches/batches.ts";
 import { Breather } from "./batches/breather.ts";
 import { buryDeadChunks } from "./batches/burial.ts";
@@ -20,6 +20,12 @@ import { Housekeeper } from "./housekeeper.ts";
 import { LeaseKeeper } from "./jobs/lease-keeper.ts";
 import { Slots, type QueueSlots } from "./jobs/slots.ts";
 import { QueueWorker, type WorkerParts } from "./jobs/worker.ts";
+import {
+  createJobManagement,
+  createQueueManagement,
+  type JobManagement,
+  type QueueManagement,
+} from "./management.ts";
 import type { ScheduleDefinition } from "./schedules/definition.ts";
 import { Scheduler } from "./schedules/scheduler.ts";
 import { createSchedules, type Schedules } from "./schedules/schedules.ts";
@@ -70,35 +76,6 @@ export interface QueueSettings {
   readonly reserved?: number;
 }
 
-/** Looking at jobs and stepping in. */
-export interface JobManagement {
-  /** Undefined when there is no such job, or it was swept. */
-  find(id: string): Promise<JobRecord | undefined>;
-  /** Newest first, 1 or more. */
-  list(filter: { state?: JobState; type?: string; limit: number }): Promise<readonly JobRecord[]>;
-  /**
-   * Ends a job: one that waits at once; of one that runs, the attempt's signal aborts with
-   * `job_cancelled`, within 3 s on another process. A completion that comes first wins. Answers the
-   * state afterwards, `running` while that is under way; undefined when there is no such job.
-   */
-  cancel(id: string): Promise<JobState | undefined>;
-  /**
-   * Runs a dead job again with all its attempts, without its deadline; false when it is not dead.
-   * @throws {job_duplicate} when another live job holds its dedupe key.
-   */
-  retry(id: string): Promise<boolean>;
-}
-
-/** Holding queues back. What is held back outlives the process; running jobs go on. */
-export interface QueueManagement {
-  /** Begins no job of the queue any more, or none of one key; other processes finish what they have leased. */
-  pause(queue: string, key?: string): Promise<void>;
-  /** False when it was not paused. */
-  resume(queue: string, key?: string): Promise<boolean>;
-  /** Up to 1,000 pauses, queues before keys. */
-  paused(): Promise<readonly Pause[]>;
-}
-
 /** The durable core: executes requests and runs what they left behind. */
 export interface Durable {
   /** Looks at schedules and handles them. */
@@ -126,8 +103,6 @@ export interface Durable {
 export function createDurable(options: DurableOptions): Durable {
   return new DurableCore(options);
 }
-
-const listedPauses = 1_000;
 
 class DurableCore implements Durable {
   readonly batches: Batches;
@@ -208,8 +183,9 @@ class DurableCore implements Durable {
       onRecovered: this.#wake,
       onCancelled: (ids) => this.#cancel(ids),
     });
-    this.jobs = this.#jobManagement();
-    this.queues = this.#queueManagement();
+    const management = { store, workers: this.#workers, wake: this.#wake };
+    this.jobs = createJobManagement(management);
+    this.queues = createQueueManagement(management);
     const retention = {
       idempotencyMs: durationMs(options.idempotencyRetention ?? "24h"),
       completedJobMs: durationMs(options.completedJobRetention ?? "24h"),
@@ -259,40 +235,6 @@ class DurableCore implements Durable {
       ...this.#consumers.map((consumer) => consumer.stop()),
     ]);
     await this.#keeper.stop();
-  }
-
-  #jobManagement(): JobManagement {
-    const { jobs } = this.#store;
-    return {
-      find: (id) => jobs.find(id),
-      list: (filter) => jobs.list(filter),
-      cancel: async (id) => {
-        const state = await jobs.cancel(id);
-        if (state === "running") this.#cancel([id]);
-        return state;
-      },
-      retry: async (id) => {
-        const isRetried = await jobs.retryDead(id);
-        if (isRetried) this.#wake();
-        return isRetried;
-      },
-    };
-  }
-
-  #queueManagement(): QueueManagement {
-    const { queues } = this.#store;
-    return {
-      pause: async (queue, key) => {
-        await queues.pause(queue, key ?? null);
-        for (const worker of this.#workers) worker.giveBack(queue, key ?? null);
-      },
-      resume: async (queue, key) => {
-        const isResumed = await queues.resume(queue, key ?? null);
-        this.#wake();
-        return isResumed;
-      },
-      paused: () => queues.paused(listedPauses),
-    };
   }
 
   #cancel(ids: readonly string[]): void {

@@ -49,11 +49,5 @@ export {
   type Reader,
   type Transaction,
 } from "./transaction.ts";
-export {
-  createDurable,
-  type Durable,
-  type DurableOptions,
-  type JobManagement,
-  type QueueManagement,
-  type QueueSettings,
-} from "./durable.ts";
+export { createDurable, type Durable, type DurableOptions, type QueueSettings } from "./durable.ts";
+export type { JobManagement, QueueManagement } from "./management.ts";

@@ -1,4 +1,4 @@
-/** The life of a batch: see docs/reference/state-machines.md. `accepting` is seen by nobody but its sender's request. */
+/** The life of a batch: see the state machines in ARCHITECTURE.md. `accepting` is seen by nobody but its sender's request. */
 export const batchStates = [
   "accepting",
   "queued",

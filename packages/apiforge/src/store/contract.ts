@@ -74,7 +74,7 @@ export interface LogEvent extends NewEvent {
   readonly seq: number;
 }
 
-/** The life of a job: see docs/reference/state-machines.md. */
+/** The life of a job: see the state machines in ARCHITECTURE.md. */
 export const jobStates = [
   "scheduled",
   "ready",
