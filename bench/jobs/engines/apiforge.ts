@@ -34,7 +34,9 @@ export async function openApiforge(options: EngineOptions): Promise<Engine> {
     async isDrained() {
       const [row] = await forge.durable.read(
         "count",
-        ({ sql }) => sql<{ n: number }>`select n from forge_jobs where state in (1, 2) limit 1`,
+        ({ sql }) => sql<{ n: number }>`select n from forge_jobs where state in (1, 2)
+          union all select n from forge_job_packs where taken < count
+          union all select n from forge_pack_leases limit 1`,
       );
       return row === undefined;
     },

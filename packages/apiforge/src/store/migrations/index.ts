@@ -3,6 +3,13 @@ import { core } from "./0001-core.ts";
 import { jobControl } from "./0002-job-control.ts";
 import { batches } from "./0003-batches.ts";
 import { schedules } from "./0004-schedules.ts";
+import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
-export const coreMigrations: readonly Migration[] = [core, jobControl, batches, schedules];
+export const coreMigrations: readonly Migration[] = [
+  core,
+  jobControl,
+  batches,
+  schedules,
+  jobPacksPostgres,
+];

@@ -9,11 +9,12 @@ import {
   dueState,
   rateHorizonUs,
   toClaimedJob,
-  toClaimedJobs,
 } from "../job-row.ts";
 import { command, type Command } from "./command.ts";
 import { now } from "./job-statements.ts";
 import { countingLanes, nowUs, openLane, wakeLanes } from "./lanes.ts";
+import { dissolveLeases } from "./packs.ts";
+import { isPack, toReadyJobs } from "./pack-reads.ts";
 import type { ConnectionPool } from "./pool.ts";
 
 /** How long the leases of a claim whose answer was lost are looked for: it may be committed late. */
@@ -21,6 +22,10 @@ const lostClaimMs = 60_000;
 const fenceLimit = 2 ** 48 - 1;
 const promoteLimit = 1_000;
 const expireLimit = 1_000;
+/** Most packs that one statement takes from. */
+const packsPerClaim = 32;
+const greatestPriority = "2147483647";
+const greatestNumber = "9223372036854775807";
 
 const promoteText = countingLanes(
   `update forge_jobs set state = ${dueState} where n = any(array(
@@ -50,12 +55,51 @@ const leasedOthers = `${leased}, ${claimedLaneColumns}`;
 const unexpired = `(deadline_at is null or deadline_at > ${now})`;
 const unpaused = "not exists (select from forge_paused_queues where queue = $2)";
 // An array in place of a join: the planner then reads the picked rows by their key, and picks once.
-const readyText = `${lease}
-   where n = any(array(
-     select n from forge_jobs where queue = $2 and state = 1 and deaths = 0 and ${unexpired}
-       and ${unpaused}
-     order by priority, n limit $4 for update skip locked))
-   ${leased}`;
+const ready = `select n, priority from forge_jobs
+     where queue = $2 and state = 1 and deaths = 0 and ${unexpired} and ${unpaused}`;
+const openPack = `forge_job_packs where queue = $2 and taken < count and ${unpaused}`;
+// In order: the rows before the first pack that nobody else is at, and packs up to the next row.
+// As many packs are locked as the first of the queue would need, so that others find theirs.
+const readyText = `with open as materialized (
+     select n, priority, taken, count, type, tenant, max_attempts, request_id, jobs from ${openPack}
+     order by priority, n limit (
+       select count(*) from (
+         select sum(count - taken) over (order by priority, n) - (count - taken) as jobs_before from (
+           select * from ${openPack} order by priority, n limit ${packsPerClaim}) pack
+       ) sized where jobs_before < $4)
+     for update skip locked
+   ), bound as materialized (
+     select priority, n + taken as n from open order by priority, n limit 1
+   ), claimed as (
+     ${lease}
+     where n = any(array(
+       select n from (${ready} and (priority, n) < (
+           coalesce((select priority from bound), ${greatestPriority}),
+           coalesce((select n from bound), ${greatestNumber}))
+         order by priority, n limit $4 for update skip locked) job))
+     ${leased}
+   ), next_row as materialized (
+     ${ready} and (priority, n) > ((select priority from bound), (select n from bound))
+     order by priority, n limit 1
+   ), sized as materialized (
+     select *, n + taken as first, least(count - taken,
+       $4 - (select count(*) from claimed)
+         - (sum(count - taken) over (order by priority, n) - (count - taken)))::integer as share
+     from open
+   ), chosen as materialized (
+     select * from sized where share > 0 and not exists (
+       select from next_row where (next_row.priority, next_row.n) < (sized.priority, first))
+   ), given as (
+     update forge_job_packs pack set taken = pack.taken + share
+     from chosen where pack.n = chosen.n and pack.n = any(array(select n from chosen))
+   ), leases as (
+     insert into forge_pack_leases (n, last_n, pack, owner, token, unended)
+     select first, first + share - 1, n, $1, $3, share from chosen
+   )
+   select claimed.*, null::integer as share, null::bigint as pack from claimed
+   union all
+   select first, null, $2, type, tenant, jobs, 1, max_attempts, request_id, -first, priority, null,
+     share, n from chosen`;
 const holdsSuspect =
   "exists (select from forge_jobs where state = 2 and lease_owner = $1 and deaths > 0)";
 const suspectText = `${lease}
@@ -136,7 +180,10 @@ export const promoteDue = command(promoteText);
 /** Buries up to 1,000 jobs of any queue whose deadline came before their attempt. */
 const expireLate = command(expireText);
 
-/** Leases ready jobs that have no key under `fence`; answers {@link claimedColumns}. */
+/**
+ * Leases ready jobs that have no key under `fence`, packs under the numbers of their first jobs; it
+ * may stop at a row that comes after packs. See {@link toReadyJobs} for the answer.
+ */
 export function claimReady(queue: string, owner: string, limit: number, fence: number): Command {
   return command(readyText, owner, queue, fence, limit);
 }
@@ -213,10 +260,8 @@ export class ClaimTable {
     return claimed;
   }
 
-  async #claimReady(
-    { queue, owner, limit, upkeep }: Wish,
-    taken: number,
-  ): Promise<readonly ClaimedJob[]> {
+  async #claimReady(wish: Wish, taken: number): Promise<readonly ClaimedJob[]> {
+    const { queue, owner, limit, upkeep } = wish;
     if (taken >= limit) return [];
     const results = await this.#send(owner, (fence) => [
       ...upkeep.splice(0),
@@ -227,7 +272,20 @@ export class ClaimTable {
     const others = { lanes: seen?.["lanes"] === true, suspects: seen?.["suspects"] === true };
     if (others.lanes || others.suspects) this.#others.set(queue, others);
     else this.#others.delete(queue);
-    return toClaimedJobs(results.at(-2)?.rows ?? []);
+    const rows = results.at(-2)?.rows ?? [];
+    const jobs = toReadyJobs(rows);
+    // Rows may come after these packs, and packs after these rows.
+    if (jobs.length === 0 || !rows.some(isPack)) return jobs;
+    return [...jobs, ...(await this.#claimMore(wish, taken + jobs.length))];
+  }
+
+  async #claimMore(wish: Wish, taken: number): Promise<readonly ClaimedJob[]> {
+    try {
+      return await this.#claimReady(wish, taken);
+    } catch {
+      // What is leased already is not lost with a failure; the next claim meets it again.
+      return [];
+    }
   }
 
   async #claimOthers(
@@ -268,6 +326,11 @@ export class ClaimTable {
     const fences = this.#lostClaims
       .filter((claim) => claim.owner === owner)
       .map((claim) => claim.fence);
-    return fences.length === 0 ? [] : [command(releaseText, owner, fences)];
+    if (fences.length === 0) return [];
+    const condition = "owner = $2 and token = any($3::bigint[])";
+    return [
+      ...dissolveLeases(condition, [owner, fences], "released"),
+      command(releaseText, owner, fences),
+    ];
   }
 }

@@ -30,7 +30,7 @@ export function groupWrites(units: readonly UnitEffects[]): readonly Command[] {
   for (const job of jobs) lanes.enter(job);
   return [
     ...cursors.map(([name, cursor]) => saveConsumer(name, cursor)),
-    ...(jobs.length > 0 ? [insertJobs(jobs)] : []),
+    ...insertJobs(jobs),
     ...lanes.commands(),
     publish(units),
   ];

@@ -1,5 +1,7 @@
 import type { NewJob } from "../contract.ts";
+import { fewestPacked, packRuns } from "../pack-runs.ts";
 import { command, type Command } from "./command.ts";
+import { insertPack } from "./packs.ts";
 import { rowsCommand, rowsStatement } from "./rows.ts";
 
 const columns = `id, queue, type, tenant, payload, priority, max_attempts, dedupe_key, request_id, lane, ordered`;
@@ -20,9 +22,25 @@ const holderText = "select id from forge_jobs where type = $1 and dedupe_key = $
 /** The server's time in a condition: the bare function is asked for every row, and no index is used. */
 export const now = "(select forge_now())";
 
-/** Inserts jobs without dedupe keys. The transaction counts them into their lanes. */
-export function insertJobs(jobs: readonly NewJob[]): Command {
-  return rowsCommand(insert, jobs.map(toRow));
+/** Inserts jobs without dedupe keys, in their order. The transaction counts them into their lanes. */
+export function insertJobs(jobs: readonly NewJob[]): readonly Command[] {
+  const commands: Command[] = [];
+  let rows: NewJob[] = [];
+  const insertRows = (): void => {
+    if (rows.length > 0) commands.push(rowsCommand(insert, rows.map(toRow)));
+    rows = [];
+  };
+  for (const run of packRuns(jobs)) {
+    const [first, ...rest] = run;
+    if (first === undefined || run.length < fewestPacked) {
+      rows.push(...run);
+      continue;
+    }
+    insertRows();
+    commands.push(insertPack([first, ...rest]));
+  }
+  insertRows();
+  return commands;
 }
 
 /** Inserts a job unless a live one holds its dedupe key. */

@@ -1,10 +1,20 @@
 import type { Clock } from "../../kernel/index.ts";
-import type { ClaimedJob, JobRecord, JobSettlement, JobState, JobStore } from "../contract.ts";
+import type { ClaimedJob, JobRecord, JobSettlement, JobState, JobStore, Row } from "../contract.ts";
 import { dueState, stateNumber, toJobRecord, toJobState } from "../job-row.ts";
 import { ClaimTable } from "./claims.ts";
-import { command } from "./command.ts";
+import { command, type Command } from "./command.ts";
 import { now } from "./job-statements.ts";
 import { countingLanes, sweepLanes } from "./lanes.ts";
+import { findJob, listJobs } from "./pack-reads.ts";
+import {
+  completedNames,
+  completeRuns,
+  dropPacks,
+  isPacked,
+  sweepEnds,
+  unpack,
+  unpackById,
+} from "./packs.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { settleJobs } from "./settlements.ts";
 
@@ -14,10 +24,6 @@ const nextDueText = `select min(due_in_ms) as due_in_ms from (
      (select (next_at_us + 999) / 1000 - ${now} from forge_lanes where resting = 1
       order by next_at_us limit 1)
    ) due`;
-const findText = "select * from forge_jobs where id = $1";
-const listText = `select * from forge_jobs
-   where ($1::smallint is null or state = $1) and ($2::text is null or type = $2)
-   order by n desc limit $3`;
 const retryDeadText = countingLanes(
   `update forge_jobs set state = ${dueState}, attempt = 0, deaths = 0, finished_at = null,
      deadline_at = null, cancel_at = null
@@ -44,7 +50,15 @@ const cancelRequestsText =
 const sweepText = `delete from forge_jobs where n = any(array(
      select n from forge_jobs where state in (3, 5) and finished_at < ${now} - $1::bigint
      order by finished_at limit $2 for update skip locked))
-   returning queue, lane`;
+   returning n, queue, lane, pack`;
+// A lease that is still there would speak for the job again.
+const sweepJobsText = `with swept as (${sweepText}), left_over as (
+     insert into forge_pack_ends (n, last_n, pack)
+     select n, n, pack from swept where pack is not null and exists (
+       select from forge_pack_leases lease where lease.n between swept.pack and swept.pack + 511)
+     on conflict do nothing
+   )
+   select queue, lane, pack from swept`;
 
 /** Jobs outside the transactions of handlers. */
 export class JobTable implements JobStore {
@@ -67,18 +81,39 @@ export class JobTable implements JobStore {
 
   async settle(settlements: readonly JobSettlement[]): Promise<readonly boolean[]> {
     if (settlements.length === 0) return [];
-    const [result] = await this.#pool.run("settle jobs", [settleJobs(settlements)]);
-    const held = new Set(result?.rows.map((row) => `${String(row["n"])}/${String(row["fence"])}`));
-    return settlements.map(({ n, fence }) => held.delete(`${n}/${fence}`));
+    const isRun = (end: JobSettlement): boolean => end.outcome === "completed" && isPacked(end);
+    const held = new Set<string>();
+    const runs = completeRuns(settlements.filter(isRun));
+    const others = settlements.filter((end) => !isRun(end));
+    await this.#settle([...runs, ...settleEach(others)], held);
+    // A job of the others was made a row, is being committed with effects, or is no longer held.
+    const left = settlements.filter((end) => isRun(end) && !held.has(nameOf(end)));
+    await this.#settle(settleEach(left), held);
+    return settlements.map((end) => held.delete(nameOf(end)));
+  }
+
+  /** Adds to `held` which leases were ended. */
+  async #settle(commands: readonly Command[], held: Set<string>): Promise<void> {
+    if (commands.length === 0) return;
+    const results = await this.#pool.run("settle jobs", commands);
+    for (const { rows } of results) {
+      if (rows[0] === undefined) continue;
+      const names =
+        "lease" in rows[0]
+          ? completedNames(rows)
+          : rows.map((row) => `${String(row["n"])}/${String(row["fence"])}`);
+      for (const name of names) held.add(name);
+    }
   }
 
   async cancel(id: string): Promise<JobState | undefined> {
-    const [, changed, found] = await this.#pool.run("cancel job", [
+    const results = await this.#pool.run("cancel job", [
+      ...unpackById(id),
       command(lockLaneText, id),
       command(cancelText, id),
-      command(findText, id),
+      findJob(id),
     ]);
-    const row = changed?.rows[0] ?? found?.rows[0];
+    const row = results.at(-2)?.rows[0] ?? results.at(-1)?.rows[0];
     return row === undefined ? undefined : toJobState(row);
   }
 
@@ -94,7 +129,7 @@ export class JobTable implements JobStore {
   }
 
   async find(id: string): Promise<JobRecord | undefined> {
-    const [result] = await this.#pool.run("find job", [command(findText, id)]);
+    const [result] = await this.#pool.run("find job", [findJob(id)]);
     const row = result?.rows[0];
     return row === undefined ? undefined : toJobRecord(row);
   }
@@ -106,7 +141,7 @@ export class JobTable implements JobStore {
   }): Promise<readonly JobRecord[]> {
     const state = filter.state === undefined ? null : stateNumber(filter.state);
     const [result] = await this.#pool.run("list jobs", [
-      command(listText, state, filter.type ?? null, filter.limit),
+      listJobs(state, filter.type ?? null, filter.limit),
     ]);
     return result?.rows.map(toJobRecord) ?? [];
   }
@@ -117,12 +152,34 @@ export class JobTable implements JobStore {
   }
 
   async sweepEnded(olderThanMs: number, limit: number): Promise<number> {
-    const [swept] = await this.#pool.run("sweep jobs", [command(sweepText, olderThanMs, limit)]);
+    const [swept] = await this.#pool.run("sweep jobs", [
+      command(sweepJobsText, olderThanMs, limit),
+    ]);
     const rows = swept?.rows ?? [];
     const lanes = rows
       .filter((row) => row["lane"] !== null)
       .map((row) => ({ queue: String(row["queue"]), key: String(row["lane"]) }));
     if (lanes.length > 0) await this.#pool.run("sweep lanes", sweepLanes(lanes));
-    return rows.length;
+    const ends = await this.#sweepPacks(olderThanMs, limit - rows.length, rows);
+    return rows.length + ends;
   }
+
+  /** Sweeps what has ended in packs, and packs of which nothing is left, also by `rows`. */
+  async #sweepPacks(olderThanMs: number, limit: number, rows: readonly Row[]): Promise<number> {
+    const results = await this.#pool.run("sweep packs", sweepEnds(olderThanMs, limit));
+    const ends = results.at(-1)?.rows ?? [];
+    const packs = new Set<string>();
+    for (const { pack } of [...rows, ...ends]) if (pack !== null) packs.add(String(pack));
+    if (packs.size > 0) await this.#pool.run("drop packs", [dropPacks([...packs])]);
+    return ends.reduce((sum, { jobs }) => sum + Number(jobs), 0);
+  }
+}
+
+function nameOf({ n, fence }: JobSettlement): string {
+  return `${n}/${fence}`;
+}
+
+/** Ends leases one by one, as rows. */
+function settleEach(ends: readonly JobSettlement[]): readonly Command[] {
+  return ends.length === 0 ? [] : [...unpack(ends), settleJobs(ends)];
 }

@@ -100,7 +100,7 @@ async function commit(tx: PostgresTransaction, session: LoneSession): Promise<nu
   // log's is held from the append to the commit, so that comes last.
   const writes = [
     ...[...cursors].map(([name, cursor]) => saveConsumer(name, cursor)),
-    ...(jobs.length > 0 ? [insertJobs(jobs)] : []),
+    ...insertJobs(jobs),
     ...lanes.commands(),
     ...(events.length > 0 ? [appendEvents(events)] : []),
     ...(record === undefined ? [] : [insertAnswer(record, events.length > 0)]),

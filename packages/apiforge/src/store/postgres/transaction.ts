@@ -22,6 +22,7 @@ import type { EventLog } from "./events.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { findHolder, insertUniqueJob } from "./job-statements.ts";
 import { LaneChanges } from "./lanes.ts";
+import { unpack } from "./packs.ts";
 import { lockSchedule, saveSchedule, toLocked, tryLockSchedule } from "./schedules.ts";
 import { completeJob, holdJob } from "./settlements.ts";
 import type { TenantGuard } from "./tenant-guard.ts";
@@ -122,8 +123,8 @@ export class PostgresTransaction implements StoreTransaction {
   }
 
   async completeJob(lease: JobLease): Promise<boolean> {
-    const [result] = await this.#send([completeJob(lease)]);
-    const row = result?.rows[0];
+    const results = await this.#send([...unpack([lease]), completeJob(lease)]);
+    const row = results.at(-1)?.rows[0];
     if (row === undefined) return false;
     const { queue, lane } = row;
     if (typeof lane === "string") this.#lanes.leave(String(queue), lane);
@@ -131,8 +132,8 @@ export class PostgresTransaction implements StoreTransaction {
   }
 
   async holdJob(lease: JobLease): Promise<boolean> {
-    const [held] = await this.#send([holdJob(lease)]);
-    return held?.rows.length === 1;
+    const results = await this.#send([...unpack([lease]), holdJob(lease)]);
+    return results.at(-1)?.rows.length === 1;
   }
 
   async lockConsumer(name: string): Promise<ConsumerState | undefined> {

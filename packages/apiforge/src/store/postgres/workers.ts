@@ -1,6 +1,7 @@
 import type { WorkerStore } from "../contract.ts";
 import { command } from "./command.ts";
 import { now } from "./job-statements.ts";
+import { dissolveLeases } from "./packs.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { recoverText } from "./settlements.ts";
 
@@ -14,6 +15,8 @@ const removeExpiredText = `delete from forge_workers where heartbeat_at < ${now}
 const recoverOrphansText = recoverText(`array(
      select lease_owner from forge_jobs where state = 2
        and not exists (select from forge_workers where owner = lease_owner))`);
+const isOrphan =
+  "not exists (select from forge_workers worker where worker.owner = forge_pack_leases.owner)";
 
 /** Which processes live, by the clock of the server. */
 export class WorkerTable implements WorkerStore {
@@ -35,15 +38,17 @@ export class WorkerTable implements WorkerStore {
   async unregister(owner: string): Promise<void> {
     await this.#pool.run("unregister worker", [
       command(removeText, owner),
+      ...dissolveLeases("owner = $2", [owner], "leased"),
       command(recoverOwnerText, owner),
     ]);
   }
 
   async recoverExpired(expiryMs: number): Promise<number> {
-    const [, recovered] = await this.#pool.run("recover jobs", [
+    const results = await this.#pool.run("recover jobs", [
       command(removeExpiredText, expiryMs),
+      ...dissolveLeases(isOrphan, [], "leased"),
       command(recoverOrphansText),
     ]);
-    return Number(recovered?.rows[0]?.["recovered"] ?? 0);
+    return Number(results.at(-1)?.rows[0]?.["recovered"] ?? 0);
   }
 }
