@@ -14,6 +14,7 @@ import {
   sweepEnds,
   unpack,
   unpackById,
+  withoutJit,
 } from "./packs.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { settleJobs } from "./settlements.ts";
@@ -140,7 +141,8 @@ export class JobTable implements JobStore {
     limit: number;
   }): Promise<readonly JobRecord[]> {
     const state = filter.state === undefined ? null : stateNumber(filter.state);
-    const [result] = await this.#pool.run("list jobs", [
+    const [, result] = await this.#pool.run("list jobs", [
+      withoutJit,
       listJobs(state, filter.type ?? null, filter.limit),
     ]);
     return result?.rows.map(toJobRecord) ?? [];
@@ -169,7 +171,9 @@ export class JobTable implements JobStore {
     const results = await this.#pool.run("sweep packs", sweepEnds(olderThanMs, limit));
     const ends = results.at(-1)?.rows ?? [];
     const packs = new Set<string>();
-    for (const { pack } of [...rows, ...ends]) if (pack !== null) packs.add(String(pack));
+    for (const row of [...rows, ...ends]) {
+      if (row["pack"] !== null) packs.add(String(row["pack"]));
+    }
     if (packs.size > 0) await this.#pool.run("drop packs", [dropPacks([...packs])]);
     return ends.reduce((sum, { jobs }) => sum + Number(jobs), 0);
   }
