@@ -126,6 +126,7 @@ async function buildEdge(
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
     routes: system.routes,
+    stages: system.stages,
     durable,
     log,
     clock: systemClock,

@@ -16,11 +16,11 @@ import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
-import { mountPipeline, mountRoute, type Services } from "./pipeline.ts";
+import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
+import type { PlacedStage } from "./stage.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
-import { fail } from "./stages/fail.ts";
 
 /** Options of {@link createEdge}. */
 export interface EdgeOptions {
@@ -36,6 +36,8 @@ export interface EdgeOptions {
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
   readonly jwks?: () => object;
+  /** Stages of the application; see `stage`. */
+  readonly stages?: readonly PlacedStage[];
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -75,6 +77,8 @@ export function createEdge(options: EdgeOptions): Edge {
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
+  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
+  if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -87,22 +91,17 @@ export function createEdge(options: EdgeOptions): Edge {
     bodyDeadline: takesStreams
       ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
       : undefined,
+    allowedMethods: createAllowedMethods([
+      ...options.routes,
+      ...ownPaths.map((path) => ({ method: "GET", path }) as const),
+    ]),
   };
-  const server = createServer(
-    log,
-    services.isClosing,
-    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
-  );
-  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
-  if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
-  const allowedMethods = createAllowedMethods([
-    ...options.routes,
-    ...ownPaths.map((path) => ({ method: "GET", path }) as const),
-  ]);
-  mountPipeline(server, services, allowedMethods);
+  const pipeline = new Pipeline(services, options.stages ?? []);
+  const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
   mountDocuments(server, options);
-  for (const route of options.routes) mountRoute(server, route, services);
+  for (const route of options.routes) pipeline.mountRoute(server, route);
 
   async function close(): Promise<void> {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
@@ -126,8 +125,7 @@ export function createEdge(options: EdgeOptions): Edge {
   };
 }
 
-function createServer(log: Log, isClosing: () => boolean, requestTimeout: number): FastifyInstance {
-  const sendFailure = fail(log, isClosing);
+function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstance {
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -138,7 +136,7 @@ function createServer(log: Log, isClosing: () => boolean, requestTimeout: number
     requestTimeout,
     routerOptions: { maxParamLength },
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => sendFailure(error, request, reply),
+    frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
     http: {
       headersTimeout: headersTimeoutMs,
       requestTimeout,

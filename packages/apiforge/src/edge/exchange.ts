@@ -1,7 +1,13 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { FastifyReply, FastifyRequest } from "fastify";
 
+import type { IdempotencyKey } from "../durable/index.ts";
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { RouteStages } from "./route-stages.ts";
+import type { Route } from "./route.ts";
+import type { ValidRequest } from "./stages/validate.ts";
 
 /** What is known about a request apart from its content. */
 export interface RequestInfo {
@@ -18,30 +24,61 @@ export interface RequestInfo {
 /** One request on its way through the stages; each stage fills in what it finds out. */
 export class Exchange implements RequestInfo {
   readonly id: string;
-  readonly traceparent: string | undefined;
+  /** Undefined for what no route answers. */
+  readonly route: Route | undefined;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Set by `correlate`. */
+  traceparent: string | undefined = undefined;
+  /** Set by `authenticate`. */
   principal: Principal | undefined = undefined;
+  /** Set by `validate`. */
+  valid: ValidRequest | undefined = undefined;
+  /** Set by `idempotency`. */
+  idempotencyKey: IdempotencyKey | undefined = undefined;
+  /** Set by the stage that answers; those behind it are not entered. */
+  answer: Outgoing | undefined = undefined;
   readonly #log: Log;
-  readonly #response: ServerResponse;
   readonly #closing: AbortSignal;
   #requestLog: Log | undefined = undefined;
   #signal: AbortSignal | undefined = undefined;
 
   constructor(
-    id: string,
-    traceparent: string | undefined,
+    route: Route | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
     log: Log,
-    response: ServerResponse,
     closing: AbortSignal,
   ) {
-    this.id = id;
-    this.traceparent = traceparent;
+    this.id = request.id;
+    this.route = route;
+    this.request = request;
+    this.reply = reply;
     this.#log = log;
-    this.#response = response;
     this.#closing = closing;
   }
 
+  get method(): string {
+    return this.request.method;
+  }
+
+  /** Path and query as they were sent. */
+  get url(): string {
+    return this.request.url;
+  }
+
+  /** Names in lower case. */
+  get headers(): IncomingHttpHeaders {
+    return this.request.headers;
+  }
+
+  /** Puts a header on the answer, whatever it will be; a header of the answer itself wins. */
+  setHeader(name: string, value: string): void {
+    this.reply.header(name, value);
+  }
+
   get signal(): AbortSignal {
-    this.#signal ??= endOf(this.#response, this.#closing);
+    this.#signal ??= endOf(this.reply.raw, this.#closing);
     return this.#signal;
   }
 
@@ -79,7 +116,11 @@ function withFields(log: Log, bound: LogFields): Log {
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Set by the first stage. */
+    /** Set before the first stage. */
     exchange: Exchange;
+  }
+  interface FastifyContextConfig {
+    /** The stages of the declared route behind this one. */
+    stages?: RouteStages;
   }
 }

@@ -25,7 +25,18 @@ export {
   unauthorized,
   unprocessable,
 } from "./errors.ts";
-export type { RequestInfo } from "./exchange.ts";
+export type { Exchange, RequestInfo } from "./exchange.ts";
+export { plainAnswer, type Outgoing } from "./outgoing.ts";
+export {
+  stage,
+  stageOrder,
+  type Enter,
+  type Leave,
+  type PlacedStage,
+  type Stage,
+  type StageName,
+  type Steps,
+} from "./stage.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {

@@ -10,6 +10,7 @@ import { edgeError } from "../errors.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
 import type { BodyDeclaration, Route } from "../route.ts";
+import type { Steps } from "../stage.ts";
 
 /** The parts of a request as its route declares them. */
 export interface ValidRequest {
@@ -31,7 +32,17 @@ const maxIssueLength = 200;
  * It throws `validation_failed` and `unknown_field`, both with the `param` at fault, and
  * `invalid_url` for one with U+0000.
  */
-export function validate(route: Route): (request: FastifyRequest) => ValidRequest {
+export function validate(route: Route | undefined): Steps | undefined {
+  if (route === undefined) return undefined;
+  const check = requestCheck(route);
+  return {
+    enter(exchange) {
+      exchange.valid = check(exchange.request);
+    },
+  };
+}
+
+function requestCheck(route: Route): (request: FastifyRequest) => ValidRequest {
   const params =
     route.params === undefined ? asGiven : checkPart("params", route.params, "text", false);
   const query = route.query === undefined ? ignore : checkPart("query", route.query, "text", true);
