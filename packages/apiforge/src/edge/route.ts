@@ -2,7 +2,7 @@ import type { Batches, Reader, StagedBatch, Transaction } from "../durable/index
 import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
 import type { Principal } from "./auth/principal.ts";
-import type { BatchBody } from "./body/batch-body.ts";
+import { BatchBody } from "./body/batch-body.ts";
 import type { RequestInfo } from "./exchange.ts";
 import type { List } from "./list.ts";
 import { StreamReply } from "./stream-reply.ts";
@@ -102,6 +102,13 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly list: List;
 }
 
+/**
+ * What becomes of a body's fields that its schema does not declare, at any depth. `refuse`: 400
+ * `unknown_field`. `remove`: the handler does not see them. `keep`: it does, where the schema lets
+ * them pass (JSON Schema and TypeBox do, Zod's plain objects take them away).
+ */
+export type UnknownFields = "refuse" | "remove" | "keep";
+
 /** How a writing route treats `Idempotency-Key`. */
 export type IdempotencyMode = "optional" | "required" | "none";
 
@@ -137,8 +144,10 @@ export interface RouteOptions<
   readonly query?: QuerySchema;
   /** Names in lower case. */
   readonly headers?: HeadersSchema;
-  /** Fields that it does not declare are refused at any depth. {@link batchBody} takes many items. Without it a body is refused. */
+  /** {@link batchBody} takes many items. Without a schema a body is refused. */
   readonly body?: Body;
+  /** Default `refuse`, which is the only choice for a {@link batchBody}. */
+  readonly unknownFields?: UnknownFields;
   readonly replies: R;
   /**
    * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
@@ -197,6 +206,7 @@ export interface Route {
   readonly query: Schema | undefined;
   readonly headers: Schema | undefined;
   readonly body: BodyDeclaration | undefined;
+  readonly unknownFields: UnknownFields;
   readonly replies: Replies;
   readonly idempotency: IdempotencyMode;
   readonly transaction: TransactionMode;
@@ -296,6 +306,7 @@ export function defineRoute<
     query: options.query,
     headers: options.headers,
     body: options.body,
+    unknownFields: options.unknownFields ?? "refuse",
     replies: options.replies,
     idempotency: options.idempotency ?? (method === "GET" || auth === "none" ? "none" : "optional"),
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
@@ -322,6 +333,10 @@ function refuseContradictions(route: Route): void {
   }
   if (route.method !== "GET" && route.transaction === "read") {
     throw new TypeError(`${name}: only a GET can do without a transaction`);
+  }
+  const keepsItems = route.body instanceof BatchBody || route.body === "bytes";
+  if (keepsItems && route.unknownFields !== "refuse") {
+    throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
   if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
