@@ -38,7 +38,8 @@ function fieldDefaults({ properties }: JsonSchema): Fill | undefined {
 }
 
 function itemDefaults({ items, prefixItems }: JsonSchema): Fill | undefined {
-  const first = list(prefixItems).map(compileDefaults);
+  // TypeBox's tuples have their items in `items`, as drafts before 2020-12 did.
+  const first = [...list(prefixItems), ...list(items)].map(compileDefaults);
   const rest = compileDefaults(items);
   if (rest === undefined && first.every((fill) => fill === undefined)) return undefined;
   return function fillItems(value) {
