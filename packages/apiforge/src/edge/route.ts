@@ -93,7 +93,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly body: Body;
   /** Undefined on a route with `auth: "none"`. */
   readonly principal: Caller;
-  /** The one transaction of a route that writes, the snapshot of one that reads. */
+  /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
   readonly request: RequestInfo;
   /** Batches outside of `tx`, for answers that are streamed after it has ended. */
@@ -112,8 +112,19 @@ export type UnknownFields = "refuse" | "remove" | "keep";
 /** How a writing route treats `Idempotency-Key`. */
 export type IdempotencyMode = "optional" | "required" | "none";
 
-/** `read`: one snapshot that cannot write. `write`: one transaction. */
-export type TransactionMode = "read" | "write";
+/**
+ * `read`: one snapshot that cannot write. `write`: one transaction. `none`: the handler does without
+ * the store, and answers when that is away.
+ */
+export type TransactionMode = "read" | "write" | "none";
+
+type TransactionOf<M extends Method, T extends TransactionMode> = T extends "none"
+  ? undefined
+  : M extends "GET"
+    ? T extends "write"
+      ? Transaction
+      : Reader
+    : Transaction;
 
 /** Declaration of a route; types of the handler follow from it. */
 export interface RouteOptions<
@@ -156,7 +167,9 @@ export interface RouteOptions<
   readonly idempotency?: I;
   /**
    * `write` on a GET that leaves something behind, such as an audit row: its handler runs in a
-   * transaction instead of on a snapshot, and a repeat leaves it again. Every other method writes.
+   * transaction instead of on a snapshot, and a repeat leaves it again. `none` for a handler that
+   * needs neither; it has no idempotency key, since nothing could be recorded with its answer. Every
+   * other method writes by default.
    */
   readonly transaction?: T;
   /** Default 1 MiB. A {@link batchBody} has a limit of its own. */
@@ -172,7 +185,7 @@ export interface RouteOptions<
       OutputOf<HeadersSchema, undefined>,
       BodyOf<Body>,
       A extends "none" ? undefined : Principal,
-      M extends "GET" ? (T extends "write" ? Transaction : Reader) : Transaction
+      TransactionOf<M, T>
     >,
   ) => Promise<Out | ApiForgeError> | Out | ApiForgeError;
 }
@@ -290,7 +303,11 @@ export function defineRoute<
   // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
   const Out extends ReplyOf<R> = ReplyOf<R>,
   const T extends TransactionMode = "read",
-  const I extends IdempotencyMode = A extends "none" ? "none" : "optional",
+  const I extends IdempotencyMode = A extends "none"
+    ? "none"
+    : T extends "none"
+      ? "none"
+      : "optional",
 >(
   options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, Body, R, Out, T, I>,
 ): DeclaredRoute<M, Path, CallOf<Path, ParamsSchema, QuerySchema, Body, R, I>> {
@@ -308,7 +325,9 @@ export function defineRoute<
     body: options.body,
     unknownFields: options.unknownFields ?? "refuse",
     replies: options.replies,
-    idempotency: options.idempotency ?? (method === "GET" || auth === "none" ? "none" : "optional"),
+    idempotency:
+      options.idempotency ??
+      (method === "GET" || auth === "none" || options.transaction === "none" ? "none" : "optional"),
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
     summary: options.summary,
@@ -332,7 +351,15 @@ function refuseContradictions(route: Route): void {
     throw new TypeError(`${name}: a GET has neither a body nor an idempotency key`);
   }
   if (route.method !== "GET" && route.transaction === "read") {
-    throw new TypeError(`${name}: only a GET can do without a transaction`);
+    throw new TypeError(`${name}: only a GET can run on a snapshot`);
+  }
+  if (route.transaction === "none" && route.idempotency !== "none") {
+    throw new TypeError(
+      `${name}: an idempotency key needs a transaction, which records the answer with its effects`,
+    );
+  }
+  if (route.transaction === "none" && route.body instanceof BatchBody) {
+    throw new TypeError(`${name}: a batch needs a transaction, which accepts it`);
   }
   const keepsItems = route.body instanceof BatchBody || route.body === "bytes";
   if (keepsItems && route.unknownFields !== "refuse") {

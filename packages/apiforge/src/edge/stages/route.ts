@@ -9,20 +9,37 @@ import type { Stage } from "../stage.ts";
  * 404 for an unknown path, 405 with `Allow` for a known one, 204 with `Allow` for OPTIONS.
  */
 export function refuseUnrouted(allowedMethods: AllowedMethods): Stage {
-  function enter(exchange: Exchange): void {
-    const { request } = exchange;
-    // RFC 9112 section 3.2: an HTTP/1.1 request without Host is answered with 400.
-    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
-      throw edgeError("malformed_request", "The Host header is missing");
-    }
-    if (!request.is404 && !hasEmptyParam(request.params)) return;
-    const allowed = allowedMethods(request.url);
+  function refuse(exchange: Exchange): void {
+    const { method, url } = exchange;
+    const allowed = allowedMethods(url);
     if (allowed.length === 0) throw edgeError("route_not_found", "No route answers this path");
     exchange.setHeader("allow", allowed.join(", "));
-    if (request.method !== "OPTIONS") {
+    if (method !== "OPTIONS") {
       throw edgeError("method_not_allowed", `This path answers ${allowed.join(", ")}`);
     }
     exchange.answer = plainAnswer(204);
   }
-  return () => ({ enter });
+
+  function enterUnrouted(exchange: Exchange): void {
+    requireHost(exchange);
+    // Paths of the server itself, such as /health/live, are no declared routes.
+    if (exchange.request.is404) refuse(exchange);
+  }
+
+  function enterWithParams(exchange: Exchange): void {
+    requireHost(exchange);
+    if (hasEmptyParam(exchange.request.params)) refuse(exchange);
+  }
+
+  return function routeOf(route) {
+    if (route === undefined) return { enter: enterUnrouted };
+    return { enter: route.path.includes(":") ? enterWithParams : requireHost };
+  };
+}
+
+// RFC 9112 section 3.2: an HTTP/1.1 request without Host is answered with 400.
+function requireHost({ headers, request }: Exchange): void {
+  if (headers.host === undefined && request.raw.httpVersion === "1.1") {
+    throw edgeError("malformed_request", "The Host header is missing");
+  }
 }
