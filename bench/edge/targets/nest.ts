@@ -1,3 +1,4 @@
+// oxlint-disable-next-line import/no-unassigned-import -- NestJS asks for it by its name.
 import "reflect-metadata";
 import {
   Controller,
@@ -62,7 +63,7 @@ Param("id")(Products.prototype, "read", 0);
 Query()(Products.prototype, "read", 1);
 Reflect.defineMetadata("design:paramtypes", [String, DetailQuery], Products.prototype, "read");
 
-class App {}
+const App = class App {};
 Module({
   imports: [
     JwtModule.register({ secret }),

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
+import type { AnswerQueue } from "./answer-queue.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
@@ -44,6 +45,7 @@ export interface Services {
   /** Undefined where the server's own limit holds for every route. */
   readonly bodyDeadline: BodyDeadline | undefined;
   readonly allowedMethods: AllowedMethods;
+  readonly answers: AnswerQueue;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
