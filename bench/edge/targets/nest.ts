@@ -63,7 +63,9 @@ Param("id")(Products.prototype, "read", 0);
 Query()(Products.prototype, "read", 1);
 Reflect.defineMetadata("design:paramtypes", [String, DetailQuery], Products.prototype, "read");
 
-const App = class App {};
+class App {
+  readonly name = "bench";
+}
 Module({
   imports: [
     JwtModule.register({ secret }),
