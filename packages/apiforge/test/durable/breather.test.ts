@@ -50,7 +50,7 @@ test("items wait for the last of the requests under way, failed ones too", async
 
 test("a request without end holds items for 4 ms", async () => {
   const { breather, clock } = usedUp();
-  void breather.before(new Promise(() => undefined));
+  void breather.before(Promise.withResolvers<void>().promise);
   const pause = breather.breathe();
   clock.advance(3);
   expect(await isOver(pause)).toBe(false);
