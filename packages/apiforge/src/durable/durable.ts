@@ -112,6 +112,7 @@ class DurableCore implements Durable {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #executor: Executor;
+  readonly #breather: Breather;
   readonly #workers: readonly QueueWorker[];
   readonly #consumers: readonly ConsumerRunner[];
   readonly #scheduler: Scheduler;
@@ -124,7 +125,8 @@ class DurableCore implements Durable {
 
   constructor(options: DurableOptions) {
     const { store, log, clock = systemClock, random = Math.random, batches = [] } = options;
-    const chunkParts = { store, clock, log, random, breather: new Breather() };
+    this.#breather = new Breather(clock);
+    const chunkParts = { store, clock, log, random, breather: this.#breather };
     const jobs = [
       ...options.jobs,
       ...batches.map((definition) => chunkJob(definition, chunkParts)),
@@ -150,7 +152,7 @@ class DurableCore implements Durable {
     byName("batch", batches);
     this.#store = store;
     this.#clock = clock;
-    this.batches = createBatches(store, clock);
+    this.batches = createBatches(store, clock, this.#breather);
     this.#executor = new Executor(store, clock, this.#wake);
     this.#workers = queueNames(jobs).map((queue) => {
       const { concurrency } = queueSlots(queue, options);
@@ -200,11 +202,14 @@ class DurableCore implements Durable {
   }
 
   execute(request: WriteRequest): Promise<WriteOutcome> {
-    return this.#executor.execute(request);
+    const outcome = this.#executor.execute(request);
+    // One that takes in a body lasts as long as its sender sends.
+    return request.prepare === undefined ? this.#breather.before(outcome) : outcome;
   }
 
   read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T> {
-    return this.#store.read(label, (runner) => work(createReader(runner)), tenant);
+    const reading = this.#store.read(label, (runner) => work(createReader(runner)), tenant);
+    return this.#breather.before(reading);
   }
 
   async transact<T>(
