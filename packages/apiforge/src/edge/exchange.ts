@@ -36,6 +36,10 @@ export class Exchange implements RequestInfo {
   valid: ValidRequest | undefined = undefined;
   /** Set by `idempotency`. */
   idempotencyKey: IdempotencyKey | undefined = undefined;
+  /** Code of the error that answers; undefined for other answers, and for one that is replayed. */
+  failureCode: string | undefined = undefined;
+  /** When the first observed stage was entered, by the edge's stopwatch; negative once it is answered. */
+  beganMs: number | undefined = undefined;
   /** Set by the stage that answers; those behind it are not entered. */
   answer: Outgoing | undefined = undefined;
   readonly #log: Log;

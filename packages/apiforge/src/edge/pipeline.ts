@@ -7,6 +7,7 @@ import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CursorCodec } from "./cursor.ts";
+import { observe, type ObserverOf, type Stopwatch } from "./evidence/observe.ts";
 import { Exchange } from "./exchange.ts";
 import {
   enterAll,
@@ -44,11 +45,14 @@ export interface Services {
   /** Undefined where the server's own limit holds for every route. */
   readonly bodyDeadline: BodyDeadline | undefined;
   readonly allowedMethods: AllowedMethods;
+  readonly observers: readonly ObserverOf[];
+  readonly stopwatch: Stopwatch;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
 function builtInStages(services: Services): StageTable {
   return {
+    guard: [observe(services.observers, services.stopwatch)],
     correlate: [correlate],
     route: [refuseUnrouted(services.allowedMethods)],
     authenticate: [authenticate(services.verifier, services.principals)],
