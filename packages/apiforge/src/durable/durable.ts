@@ -7,6 +7,7 @@ import {
   type Log,
   type Metric,
 } from "../kernel/index.ts";
+import { registeredTracer } from "../resilience/index.ts";
 import type { Store } from "../store/index.ts";
 import { createBatches, type Batches } from "./batches/batches.ts";
 import { Breather } from "./batches/breather.ts";
@@ -145,6 +146,7 @@ class DurableCore implements Durable {
       random,
       definitions: byName("job", jobs),
       attempts: this.#attempts,
+      tracer: registeredTracer(),
       onCommit: this.#wake,
       slots: slotsOf(queueNames(jobs), options),
       onSlotFree: () => {

@@ -1,3 +1,5 @@
+import type { Tracer } from "@opentelemetry/api";
+
 import { reach, type Clock, type Log, type Timer } from "../../kernel/index.ts";
 import {
   deadlineExceededError,
@@ -36,6 +38,8 @@ export interface WorkerParts {
   readonly onSlotFree: () => void;
   readonly random: () => number;
   readonly attempts: AttemptCounts;
+  /** Undefined where no OpenTelemetry SDK is registered. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** Time that aborted attempts are given to end before their results are no longer waited for. */

@@ -14,8 +14,6 @@ export interface AccessLogOptions {
 const classes: readonly StatusClass[] = ["2xx", "3xx", "4xx", "5xx"];
 /** Paths are as long as a caller likes. */
 const maxPathChars = 1_024;
-const traceIdStart = 3;
-const traceIdEnd = 35;
 
 /**
  * One line for each answer, `warn` for status 5xx and `info` for the rest: who asked for what, and
@@ -38,7 +36,7 @@ export function accessLog(log: Log, { sampled = {} }: AccessLogOptions): Observe
 
 function accessFields(answered: Answered, share: number | undefined): LogFields {
   const { exchange, status, bytes, durationMs, isReplay } = answered;
-  const { principal, traceparent } = exchange;
+  const { principal } = exchange;
   return {
     method: exchange.method,
     route: exchange.route?.path,
@@ -47,7 +45,7 @@ function accessFields(answered: Answered, share: number | undefined): LogFields 
     bytes,
     durationMs: Math.round(durationMs * 1_000) / 1_000,
     requestId: exchange.id,
-    traceId: traceparent?.slice(traceIdStart, traceIdEnd),
+    traceId: exchange.traceId,
     tenant: principal?.tenant,
     subject: principal?.subject,
     credentialId: principal?.credentialId,
