@@ -4,6 +4,10 @@ import { appError } from "./errors.ts";
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** Which answers the access log has a line for; `errors` are those of status 4xx and 5xx. */
+export const accessLogs = ["off", "errors", "all"] as const;
+export type AccessLog = (typeof accessLogs)[number];
+
 /** What an operator decides. Every setting is one environment variable; see docs/reference/configuration.md. */
 export interface Config {
   /** `HOST`: address to listen on. */
@@ -32,6 +36,10 @@ export interface Config {
   readonly jobTotalConcurrency: number | undefined;
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
+  /** `APIFORGE_ACCESS_LOG`: which answers get a line in the log. */
+  readonly accessLog: AccessLog;
+  /** `APIFORGE_METRICS_TOKEN`: bearer token that `/metrics` asks for; absent, only this machine may read it. */
+  readonly metricsToken: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -57,7 +65,9 @@ const settings = {
     parse: integer(1, 100_000),
     default: undefined,
   },
-  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: logLevel, default: "info" },
+  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
+  accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
+  metricsToken: { name: "APIFORGE_METRICS_TOKEN", parse: secretText, default: undefined },
 } as const satisfies {
   readonly [K in keyof Config]: {
     readonly name: string;
@@ -133,8 +143,7 @@ function keyUrl(value: string): string | Problem {
   return isLocal ? value : url("https:")(value);
 }
 
-function logLevel(value: string): LogLevel | Problem {
-  return (
-    logLevels.find((level) => level === value) ?? new Problem(`one of ${logLevels.join(", ")}`)
-  );
+function oneOf<Word extends string>(words: readonly Word[]): (value: string) => Word | Problem {
+  return (value) =>
+    words.find((word) => word === value) ?? new Problem(`one of ${words.join(", ")}`);
 }

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { join } from "node:path";
 import { pino } from "pino";
 
+import { evidenceOptions } from "./evidence.ts";
 import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
 import {
   createDevIssuer,
@@ -137,6 +138,7 @@ async function buildEdge(
       "buffer",
     ),
     ready: () => store.check(),
+    ...evidenceOptions(config, durable),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -15,6 +15,11 @@ import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
+import { accessLog, type AccessLogOptions } from "./evidence/access-log.ts";
+import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
+import { processMetrics } from "./evidence/metrics/process-metrics.ts";
+import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
+import type { Stopwatch } from "./evidence/observe.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
@@ -39,6 +44,12 @@ export interface EdgeOptions {
   readonly jwks?: () => object;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
+  /** One line in the log for each answer; default none. */
+  readonly accessLog?: AccessLogOptions;
+  /** Counts requests and serves `GET /metrics`; default neither. */
+  readonly metrics?: MetricsOptions;
+  /** What durations are measured by; default `performance.now`. */
+  readonly stopwatch?: Stopwatch;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -80,6 +91,8 @@ export function createEdge(options: EdgeOptions): Edge {
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
+  if (options.metrics !== undefined) ownPaths.push("/metrics");
+  const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -97,12 +110,21 @@ export function createEdge(options: EdgeOptions): Edge {
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),
     ]),
+    observers: [
+      ...(requests === undefined ? [] : [requests.observerOf]),
+      ...(options.accessLog === undefined ? [] : [accessLog(log, options.accessLog)]),
+    ],
+    stopwatch: options.stopwatch ?? (() => performance.now()),
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
   pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
   mountDocuments(server, options);
+  if (requests !== undefined) {
+    const { token, sources = [] } = options.metrics ?? {};
+    mountMetrics(server, [requests.read, processMetrics(closing.signal), ...sources], token);
+  }
   for (const route of options.routes) pipeline.mountRoute(server, route);
 
   async function close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { Context, Span } from "@opentelemetry/api";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
 import type { IdempotencyKey } from "../durable/index.ts";
@@ -36,6 +37,14 @@ export class Exchange implements RequestInfo {
   valid: ValidRequest | undefined = undefined;
   /** Set by `idempotency`. */
   idempotencyKey: IdempotencyKey | undefined = undefined;
+  /** The request's span, where an OpenTelemetry SDK is registered. */
+  span: Span | undefined = undefined;
+  /** What spans of the stage at work belong under. */
+  traceContext: Context | undefined = undefined;
+  /** Code of the error that answers; undefined for other answers, and for one that is replayed. */
+  failureCode: string | undefined = undefined;
+  /** When the first observed stage was entered, by the edge's stopwatch; negative once it is answered. */
+  beganMs: number | undefined = undefined;
   /** Set by the stage that answers; those behind it are not entered. */
   answer: Outgoing | undefined = undefined;
   readonly #log: Log;
@@ -87,9 +96,14 @@ export class Exchange implements RequestInfo {
     return this.#requestLog;
   }
 
+  /** The trace that the request belongs to: the caller's, or the one that begins with it. */
+  get traceId(): string | undefined {
+    return this.span?.spanContext().traceId ?? this.traceparent?.slice(3, 35);
+  }
+
   #fields(): LogFields {
-    if (this.traceparent === undefined) return { requestId: this.id };
-    return { requestId: this.id, traceId: this.traceparent.slice(3, 35) };
+    const { id: requestId, traceId } = this;
+    return traceId === undefined ? { requestId } : { requestId, traceId };
   }
 }
 

@@ -25,6 +25,8 @@ export {
   unauthorized,
   unprocessable,
 } from "./errors.ts";
+export type { AccessLogOptions, StatusClass } from "./evidence/access-log.ts";
+export type { MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
 export type { Exchange, RequestInfo } from "./exchange.ts";
 export { plainAnswer, type Outgoing } from "./outgoing.ts";
 export {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
+import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
@@ -8,6 +9,8 @@ import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CursorCodec } from "./cursor.ts";
+import { observe, type ObserverOf, type Stopwatch } from "./evidence/observe.ts";
+import { traceBackend, traceRequests } from "./evidence/tracing.ts";
 import { Exchange } from "./exchange.ts";
 import {
   enterAll,
@@ -46,19 +49,24 @@ export interface Services {
   readonly bodyDeadline: BodyDeadline | undefined;
   readonly allowedMethods: AllowedMethods;
   readonly answers: AnswerQueue;
+  readonly observers: readonly ObserverOf[];
+  readonly stopwatch: Stopwatch;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
 function builtInStages(services: Services): StageTable {
+  const tracer = registeredTracer();
+  const answering = backend(services);
   return {
-    correlate: [correlate],
+    guard: [observe(services.observers, services.stopwatch)],
+    correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [refuseUnrouted(services.allowedMethods)],
     authenticate: [authenticate(services.verifier, services.principals)],
     authorize: [authorize],
     receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],
-    backend: [backend(services)],
+    backend: [tracer === undefined ? answering : traceBackend(tracer, answering)],
   };
 }
 

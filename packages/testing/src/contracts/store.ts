@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { batchesContract } from "./batches.ts";
 import { consumersContract } from "./consumers.ts";
 import { eventsContract } from "./events.ts";
+import { figuresContract } from "./figures.ts";
 import type { StoreFixture } from "./fixture.ts";
 import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
@@ -54,6 +55,7 @@ export function storeContract(fixture: StoreFixture): void {
     describe("schedules", () => {
       schedulesContract(fixture);
     });
+    figuresContract(fixture);
     describe("migrations", () => {
       migrationsContract(fixture);
     });

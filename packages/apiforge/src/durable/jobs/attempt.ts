@@ -1,9 +1,12 @@
+import { context } from "@opentelemetry/api";
+
 import { ApiForgeError, reach } from "../../kernel/index.ts";
 import { backoffDelayMs, retryWaitMs } from "../../resilience/index.ts";
 import type { ClaimedJob, JobLease, JobSettlement, StoreTransaction } from "../../store/index.ts";
 import type { JobDefinition } from "../definitions.ts";
 import { durableError } from "../errors.ts";
 import { createTransaction, type Transaction } from "../transaction.ts";
+import { inAttemptSpan } from "./attempt-span.ts";
 import type { HeldJob } from "./held-jobs.ts";
 import type { WorkerParts } from "./worker.ts";
 
@@ -75,9 +78,19 @@ class Attempt {
         `Stored input of ${job.type} does not satisfy its schema: ${issues}`,
       );
     }
-    const running = definition.run({
+    const running = inAttemptSpan(this.#parts.tracer, job, () =>
+      this.#handle(definition, input.value),
+    );
+    // The handler has begun and waits for something.
+    reach("mid-handler");
+    await this.#withinTimeout(definition.timeoutMs, running);
+  }
+
+  #handle(definition: JobDefinition, input: unknown): Promise<void> {
+    const job = this.#job;
+    return definition.run({
       id: job.id,
-      input: input.value,
+      input,
       attempt: job.attempt,
       maxAttempts: job.maxAttempts,
       tenant: job.tenant,
@@ -87,9 +100,6 @@ class Attempt {
       complete: (effects) => this.#complete(effects),
       commit: (effects) => this.#commit(effects),
     });
-    // The handler has begun and waits for something.
-    reach("mid-handler");
-    await this.#withinTimeout(definition.timeoutMs, running);
   }
 
   async #complete(effects: (tx: Transaction) => Promise<void>): Promise<void> {
@@ -119,6 +129,8 @@ class Attempt {
     effects: (tx: Transaction) => Promise<T>,
   ): Promise<T> {
     const job = this.#job;
+    // Several units may share a transaction: the effects are given back their own context.
+    const bound = context.bind(context.active(), effects);
     const { value } = await this.#parts.store.transact(`job ${job.type}`, async (store) => {
       if (!(await fence(store))) {
         throw durableError(
@@ -126,7 +138,7 @@ class Attempt {
           `Job ${job.id} was taken over by another process; this attempt has no effect.`,
         );
       }
-      return effects(createTransaction(store, job, this.#parts.clock.now()));
+      return bound(createTransaction(store, job, this.#parts.clock.now()));
     });
     return value;
   }

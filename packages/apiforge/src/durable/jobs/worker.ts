@@ -1,3 +1,5 @@
+import type { Tracer } from "@opentelemetry/api";
+
 import { reach, type Clock, type Log, type Timer } from "../../kernel/index.ts";
 import {
   deadlineExceededError,
@@ -9,6 +11,7 @@ import type { JobDefinition } from "../definitions.ts";
 import { durableError } from "../errors.ts";
 import { runAttempt } from "./attempt.ts";
 import { HeldJobs, type HeldJob } from "./held-jobs.ts";
+import type { AttemptCounts } from "./attempt-counts.ts";
 import type { Slots } from "./slots.ts";
 import { SettlementBuffer } from "./settlement-buffer.ts";
 
@@ -34,6 +37,9 @@ export interface WorkerParts {
   /** Called when an attempt has ended, so that other queues may use its slot. */
   readonly onSlotFree: () => void;
   readonly random: () => number;
+  readonly attempts: AttemptCounts;
+  /** Undefined where no OpenTelemetry SDK is registered. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** Time that aborted attempts are given to end before their results are no longer waited for. */
@@ -202,6 +208,7 @@ export class QueueWorker {
     this.#parts.slots.take(this.#queue);
     void runAttempt(held, controller, this.#parts)
       .then((end) => {
+        this.#parts.attempts.add(job.type, end);
         if (end !== undefined) void this.#settle(job, controller, end);
       })
       .catch((error: unknown) => this.#parts.log.error({ error, job: job.id }, "job attempt broke"))

@@ -183,7 +183,7 @@ class Write implements WriteRequest {
   readonly idempotency: IdempotencyKey | undefined;
   readonly #route: Route;
   readonly #shape: ShapeReply;
-  readonly #accept: string | undefined;
+  readonly #exchange: Exchange;
   readonly #context: Context;
 
   constructor(
@@ -199,7 +199,7 @@ class Write implements WriteRequest {
     this.idempotency = exchange.idempotencyKey;
     this.#route = route;
     this.#shape = shapeReply;
-    this.#accept = exchange.headers.accept;
+    this.#exchange = exchange;
     this.#context = context;
   }
 
@@ -214,7 +214,7 @@ class Write implements WriteRequest {
   }
 
   refuse(error: unknown): Answer | undefined {
-    return refusalAnswer(error, this.requestId, this.#accept);
+    return refusalAnswer(error, this.#exchange);
   }
 }
 

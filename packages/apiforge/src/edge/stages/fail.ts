@@ -9,6 +9,7 @@ const challenge = 'Bearer realm="apiforge"';
 /** The stage that turns whatever was thrown into the one error envelope. */
 export function failureAnswer(error: unknown, exchange: Exchange): Outgoing {
   const failure = toFailure(error);
+  exchange.failureCode = failure.code;
   if (failure.status >= 500) logFailure(error, exchange);
   const form = preferredForm(exchange.headers.accept);
   const headers: Record<string, string> = {
@@ -44,14 +45,11 @@ function logFailure(error: unknown, { log, request }: Exchange): void {
  * The answer of a refusal that a handler threw, to be recorded for replay; undefined for errors
  * that another attempt may not meet again (5xx, 429 and whatever says that it is retryable).
  */
-export function refusalAnswer(
-  error: unknown,
-  requestId: string,
-  accept: string | undefined,
-): Answer | undefined {
+export function refusalAnswer(error: unknown, exchange: Exchange): Answer | undefined {
   if (!ApiForgeError.is(error) || error.retryable) return undefined;
   if (error.status < 400 || error.status >= 500 || error.status === 429) return undefined;
-  const form = preferredForm(accept);
+  exchange.failureCode = error.code;
+  const form = preferredForm(exchange.headers.accept);
   const challenged =
     error.status === 401
       ? { "www-authenticate": authenticateHeader(error.code, error.message) }
@@ -63,6 +61,6 @@ export function refusalAnswer(
       "cache-control": "no-store",
       ...challenged,
     },
-    body: renderFailure(toFailure(error), requestId, form),
+    body: renderFailure(toFailure(error), exchange.id, form),
   };
 }

@@ -11,10 +11,18 @@ import type {
   SqlRunner,
   Store,
   StoreOptions,
+  StoreFigures,
   StoreTransaction,
+  StoreWork,
   WorkerStore,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import {
+  consumerFiguresText,
+  queueFiguresText,
+  toConsumerFigures,
+  toQueueFigures,
+} from "../figures.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
 import { BatchTable } from "./batches.ts";
@@ -94,6 +102,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       sync,
       checkpointer,
       lock,
+      clock,
     });
   } catch (error) {
     connection?.close();
@@ -115,6 +124,7 @@ interface SqliteParts {
   readonly sync: WalSync;
   readonly checkpointer: Checkpointer | undefined;
   readonly lock: ProcessLock | undefined;
+  readonly clock: Clock;
 }
 
 class SqliteStore implements Store {
@@ -157,6 +167,18 @@ class SqliteStore implements Store {
     // What was read may be committed but not on disk yet; saying it then would be a lie after a power cut.
     await this.#parts.sync.settled();
     return value;
+  }
+
+  async figures(): Promise<StoreFigures> {
+    const now = String(this.#parts.clock.now());
+    return this.read("figures", async (reader) => ({
+      queues: (await reader.queryText(queueFiguresText(now), [])).rows.map(toQueueFigures),
+      consumers: (await reader.queryText(consumerFiguresText, [])).rows.map(toConsumerFigures),
+    }));
+  }
+
+  work(): StoreWork {
+    return { ...this.#parts.writer.work, ...this.#parts.sync.work };
   }
 
   async check(): Promise<void> {
