@@ -4,6 +4,9 @@ import { bulks, type Engine, type EngineOptions } from "../engine.ts";
 
 const actor = { tenant: "ten_bench", requestId: "req_bench" };
 
+const unendedRows = "select n from forge_jobs where state in (1, 2)";
+const unendedPacks = " union all select n from forge_job_packs where unended > 0";
+
 /** APIForge on the directory's SQLite file, or on the PostgreSQL of a `postgres://` address. */
 export async function openApiforge(options: EngineOptions): Promise<Engine> {
   const { store, concurrency, onJob } = options;
@@ -11,6 +14,7 @@ export async function openApiforge(options: EngineOptions): Promise<Engine> {
     input: z.object({ n: z.number() }),
     run: async () => onJob(),
   });
+  const unendedText = `${unendedRows}${store.startsWith("postgres:") ? "" : unendedPacks} limit 1`;
   const place = store.startsWith("postgres:") ? { databaseUrl: store } : { dataDir: store };
   const open = (jobConcurrency: number): Promise<Forge> =>
     createForge({ jobs: [noop] }, { config: { ...place, logLevel: "warn", jobConcurrency } });
@@ -32,11 +36,10 @@ export async function openApiforge(options: EngineOptions): Promise<Engine> {
       forge = await open(concurrency);
     },
     async isDrained() {
-      const [row] = await forge.durable.read(
-        "count",
-        ({ sql }) => sql<{ n: number }>`select n from forge_jobs where state in (1, 2) limit 1`,
+      const result = await forge.durable.read("count", ({ runner }) =>
+        runner.queryText(unendedText, []),
       );
-      return row === undefined;
+      return result.rows.length === 0;
     },
     close: () => forge.stop(),
   };

@@ -11,6 +11,7 @@ import { sql, type SqlTag } from "./sql.ts";
 export const maxPayloadBytes = 256 * 1024;
 
 const maxKeyChars = 255;
+const noOptions: EnqueueOptions = {};
 
 /** On whose behalf a transaction runs; stamped on its events and jobs. */
 export interface Actor {
@@ -97,12 +98,18 @@ export function createTransaction(
       });
       return id;
     },
-    async enqueue(job, input, options = {}) {
+    async enqueue(job, input, options = noOptions) {
       const value = checked(job.compiled.validate(input), "job_input_invalid", job.name);
       // The input is stored as given: it is validated again, and converted, when the job runs.
       const payload = toPayload(`Job ${job.name}`, input);
       const lane = toLane(job, options.key ?? job.keyOf(value), options);
-      return insert(store, newJob(job, payload, lane, actor, options));
+      const added = newJob(job, payload, lane, actor, options);
+      if (added.dedupeKey !== null) {
+        const { id, inserted } = await store.insertUniqueJob(added);
+        return { id, deduplicated: !inserted };
+      }
+      store.insertJob(added);
+      return { id: added.id, deduplicated: false };
     },
   };
   return tx;
@@ -161,15 +168,6 @@ function checkedKey(what: string, key: string): string {
   throw new RangeError(
     `A ${what} has 1 to ${maxKeyChars} characters, not ${key.length}; hash longer ones`,
   );
-}
-
-async function insert(store: StoreTransaction, job: NewJob): Promise<EnqueuedJob> {
-  if (job.dedupeKey !== null) {
-    const { id, inserted } = await store.insertUniqueJob(job);
-    return { id, deduplicated: !inserted };
-  }
-  store.insertJob(job);
-  return { id: job.id, deduplicated: false };
 }
 
 function checked<T>(

@@ -110,6 +110,33 @@ const enqueueMany = fc
     }),
   );
 
+/** So many jobs of one kind that a store may keep them together. */
+const enqueueKind = fc
+  .record({
+    queue: queues,
+    type: types,
+    priority: fc.integer({ min: -1, max: 1 }),
+    count: fc.integer({ min: 8, max: 12 }),
+    more: fc.option(jobShapes),
+  })
+  .map(({ queue, type, priority, count, more }) =>
+    command({
+      name: `enqueueKind(${count}, ${queue}, ${type}, ${priority}, ${JSON.stringify(more)})`,
+      async run(model, { open, nextId }) {
+        const kind = { queue, type, priority, delayMs: 0, maxAttempts: 2 } as const;
+        const shapes: JobShape[] = Array.from({ length: count }, () => {
+          return { ...kind, lane: null, deadlineMs: null };
+        });
+        if (more !== null) shapes.push(more);
+        const jobs = shapes.map((shape) => newJob(shape, nextId(), null));
+        await open.store.transact("enqueue", async (tx) => {
+          for (const job of jobs) tx.insertJob(job);
+        });
+        for (const job of jobs) model.enqueue(job);
+      },
+    }),
+  );
+
 const enqueueUnique = fc
   .record({ shape: jobShapes, key: fc.constantFrom("a", "b") })
   .map(({ shape, key }) =>
@@ -216,6 +243,19 @@ const cancel = fc.nat().map((index) =>
       const jobs = live.length > 0 ? live : model.jobs;
       const id = jobs[index % jobs.length]?.id ?? "";
       same("cancel", await open.store.jobs.cancel(id), model.cancel(id));
+    },
+  }),
+);
+
+const find = fc.nat().map((index) =>
+  command({
+    name: `find(${index})`,
+    check: ({ jobs }) => jobs.length > 0,
+    async run(model, { open }) {
+      const job = model.jobs[index % model.jobs.length];
+      const found = await open.store.jobs.find(job?.id ?? "");
+      same("find", [found?.id, found?.state, found?.attempt], [job?.id, job?.state, job?.attempt]);
+      same("find", await open.store.jobs.find("job_none"), undefined);
     },
   }),
 );
@@ -348,6 +388,7 @@ export const jobsCommands: readonly fc.Arbitrary<Command>[] = [
   enqueue,
   enqueue,
   enqueueMany,
+  enqueueKind,
   enqueueUnique,
   claim,
   claim,
@@ -355,6 +396,7 @@ export const jobsCommands: readonly fc.Arbitrary<Command>[] = [
   settle,
   complete,
   cancel,
+  find,
   cancelRequests,
   pause,
   resume,

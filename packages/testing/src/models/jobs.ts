@@ -3,6 +3,19 @@ import { jobsCommands } from "./jobs-commands.ts";
 import { JobsModel } from "./jobs-model.ts";
 import { checkCommands } from "./runs.ts";
 
+const rowTables = ["forge_jobs", "forge_workers", "forge_lanes", "forge_paused_queues"] as const;
+/** Where a store of each dialect keeps jobs and what decides about them. */
+const jobTables = {
+  postgres: rowTables,
+  sqlite: [
+    ...rowTables,
+    "forge_job_packs",
+    "forge_pack_items",
+    "forge_pack_leases",
+    "forge_pack_ends",
+  ],
+} as const;
+
 /**
  * Does the same random things to a store of `fixture` and to {@link JobsModel}, and compares every
  * answer and, after each, every job.
@@ -16,10 +29,9 @@ export async function checkJobsModel(fixture: StoreFixture, runs: number): Promi
     async () => {
       // One store serves all runs: opening one costs more than a run.
       await open.store.transact("empty", async (tx) => {
-        await tx.queryText("delete from forge_jobs", []);
-        await tx.queryText("delete from forge_workers", []);
-        await tx.queryText("delete from forge_lanes", []);
-        await tx.queryText("delete from forge_paused_queues", []);
+        for (const table of jobTables[open.store.dialect]) {
+          await tx.queryText(`delete from ${table}`, []);
+        }
       });
       return {
         model: new JobsModel(open.clock.now(), open.store.capabilities.singleProcess),

@@ -9,13 +9,12 @@ import {
 
 import type { ClaimedJob } from "../../store/index.ts";
 
-/** Runs `work` as a span of its own; without a tracer, just runs it. */
+/** Runs `work` as a span of its own. */
 export async function inAttemptSpan<T>(
-  tracer: Tracer | undefined,
+  tracer: Tracer,
   job: ClaimedJob,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (tracer === undefined) return work();
   const attributes = {
     "messaging.system": "apiforge",
     "messaging.destination.name": job.queue,

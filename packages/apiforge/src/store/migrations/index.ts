@@ -3,6 +3,13 @@ import { core } from "./0001-core.ts";
 import { jobControl } from "./0002-job-control.ts";
 import { batches } from "./0003-batches.ts";
 import { schedules } from "./0004-schedules.ts";
+import { jobPacks } from "./0005-job-packs.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
-export const coreMigrations: readonly Migration[] = [core, jobControl, batches, schedules];
+export const coreMigrations: readonly Migration[] = [
+  core,
+  jobControl,
+  batches,
+  schedules,
+  jobPacks,
+];
