@@ -6,6 +6,7 @@ import { figuresContract } from "./figures.ts";
 import type { StoreFixture } from "./fixture.ts";
 import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
+import { kindsContract } from "./kinds.ts";
 import { lanesContract } from "./lanes.ts";
 import { migrationsContract } from "./migrations.ts";
 import { ratesContract } from "./rates.ts";
@@ -36,6 +37,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("jobs", () => {
       jobsContract(fixture);
+    });
+    describe("kinds of jobs", () => {
+      kindsContract(fixture);
     });
     describe("lanes", () => {
       lanesContract(fixture);
