@@ -118,9 +118,9 @@ export class Checkpointer {
 
   /**
    * Brings the database to the disk while it is being copied, a few pages at a time: behind one sync
-   * of 64 MiB a commit's own sync of the log waited 8 to 22 ms (1 write in 60 beside a batch took
-   * more than 8 ms, 1 in 140 with this). Nothing rests on it: before the log starts over SQLite
-   * syncs the database by its own descriptor, which is told of every failure.
+   * of 64 MiB a commit's own sync of the log waited 8 to 22 ms. Beside a batch, 11 of 2,950 writes
+   * took more than 8 ms with this and 72 of 3,370 without. Nothing rests on it: before the log
+   * starts over SQLite syncs the database by its own descriptor, which is told of every failure.
    */
   async #syncUntil(signal: AbortSignal): Promise<void> {
     try {
