@@ -30,6 +30,8 @@ export interface Config {
   readonly jobConcurrency: number;
   /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
   readonly jobTotalConcurrency: number | undefined;
+  /** `APIFORGE_CONNECTIONS_PER_ADDRESS`: connections that one address may have open at a time. */
+  readonly maxConnectionsPerAddress: number;
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
 }
@@ -56,6 +58,11 @@ const settings = {
     name: "APIFORGE_JOB_TOTAL_CONCURRENCY",
     parse: integer(1, 100_000),
     default: undefined,
+  },
+  maxConnectionsPerAddress: {
+    name: "APIFORGE_CONNECTIONS_PER_ADDRESS",
+    parse: integer(1, 1_000_000),
+    default: 1_000,
   },
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: logLevel, default: "info" },
 } as const satisfies {

@@ -9,11 +9,12 @@ import type { Clock, Log } from "../kernel/index.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
-import { BodyDeadline } from "./body-deadline.ts";
+import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
+import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
@@ -21,6 +22,7 @@ import type { Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
+import { routedUrl } from "./stages/guard.ts";
 
 /** Options of {@link createEdge}. */
 export interface EdgeOptions {
@@ -38,6 +40,8 @@ export interface EdgeOptions {
   readonly jwks?: () => object;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
+  /** Connections that one address may have open at a time; default 1,000. Raise it behind a proxy. */
+  readonly maxConnectionsPerAddress?: number;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -66,6 +70,14 @@ const requestTimeoutMs = 30_000;
 const streamedRequestTimeoutMs = 300_000;
 const headersTimeoutMs = 10_000;
 const timeoutCheckIntervalMs = 5_000;
+const bodyLimits: BodyLimits = {
+  totalMs: requestTimeoutMs,
+  idleMs: 15_000,
+  // Below a modem's; a body that needs less has arrived whole by the first look.
+  minBytesPerSecond: 100,
+  checkMs: timeoutCheckIntervalMs,
+};
+const defaultMaxConnectionsPerAddress = 1_000;
 
 /**
  * Builds the HTTP edge. Every answer carries `X-Request-Id`; every failure is the one error
@@ -88,9 +100,7 @@ export function createEdge(options: EdgeOptions): Edge {
     isClosing: () => closing.signal.aborted,
     closing: closing.signal,
     clock,
-    bodyDeadline: takesStreams
-      ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
-      : undefined,
+    bodyDeadline: new BodyDeadline(clock, bodyLimits),
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),
@@ -98,6 +108,10 @@ export function createEdge(options: EdgeOptions): Edge {
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  capConnections(
+    server.server,
+    options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
+  );
   pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
   mountDocuments(server, options);
@@ -135,13 +149,14 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout,
     routerOptions: { maxParamLength },
+    rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
     http: {
       headersTimeout: headersTimeoutMs,
       requestTimeout,
       connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the route stage does it.
+      // Node would answer a missing Host without our envelope; the guard does it.
       requireHostHeader: false,
     },
   });

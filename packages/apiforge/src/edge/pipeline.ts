@@ -23,6 +23,7 @@ import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
+import { guard } from "./stages/guard.ts";
 import { idempotency } from "./stages/idempotency.ts";
 import { limitBody } from "./stages/limit-body.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
@@ -41,14 +42,14 @@ export interface Services {
   /** Aborts then. */
   readonly closing: AbortSignal;
   readonly clock: Clock;
-  /** Undefined where the server's own limit holds for every route. */
-  readonly bodyDeadline: BodyDeadline | undefined;
+  readonly bodyDeadline: BodyDeadline;
   readonly allowedMethods: AllowedMethods;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
 function builtInStages(services: Services): StageTable {
   return {
+    guard: [guard],
     correlate: [correlate],
     route: [refuseUnrouted(services.allowedMethods)],
     authenticate: [authenticate(services.verifier, services.principals)],
@@ -124,7 +125,7 @@ export class Pipeline {
       bodyLimit: route.maxBodyBytes,
       config: { stages },
       handler: (request) => {
-        bodyDeadline?.end(request.raw);
+        bodyDeadline.end(request.raw);
         this.#enter(stages, stages.late, request.exchange, () => {
           throw new TypeError(`No stage answered ${route.method} ${route.path}`);
         });

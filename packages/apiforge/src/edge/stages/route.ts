@@ -11,10 +11,6 @@ import type { Stage } from "../stage.ts";
 export function refuseUnrouted(allowedMethods: AllowedMethods): Stage {
   function enter(exchange: Exchange): void {
     const { request } = exchange;
-    // RFC 9112 section 3.2: an HTTP/1.1 request without Host is answered with 400.
-    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
-      throw edgeError("malformed_request", "The Host header is missing");
-    }
     if (!request.is404 && !hasEmptyParam(request.params)) return;
     const allowed = allowedMethods(request.url);
     if (allowed.length === 0) throw edgeError("route_not_found", "No route answers this path");
