@@ -34,6 +34,8 @@ export interface Config {
   readonly jobConcurrency: number;
   /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
   readonly jobTotalConcurrency: number | undefined;
+  /** `APIFORGE_CONNECTIONS_PER_ADDRESS`: connections that one address may have open at a time. */
+  readonly maxConnectionsPerAddress: number;
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
   /** `APIFORGE_ACCESS_LOG`: which answers get a line in the log. */
@@ -68,6 +70,11 @@ const settings = {
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
   accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
   metricsToken: { name: "APIFORGE_METRICS_TOKEN", parse: secretText, default: undefined },
+  maxConnectionsPerAddress: {
+    name: "APIFORGE_CONNECTIONS_PER_ADDRESS",
+    parse: integer(1, 1_000_000),
+    default: 1_000,
+  },
 } as const satisfies {
   readonly [K in keyof Config]: {
     readonly name: string;

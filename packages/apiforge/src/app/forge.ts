@@ -131,6 +131,7 @@ async function buildEdge(
     durable,
     log,
     clock: systemClock,
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers, clock: systemClock }),
     cursorKey: hash(
       "sha256",

@@ -10,7 +10,7 @@ import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
-import { BodyDeadline } from "./body-deadline.ts";
+import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
@@ -20,6 +20,7 @@ import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metr
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
+import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
@@ -27,6 +28,7 @@ import type { Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
+import { routedUrl } from "./stages/guard.ts";
 
 /** Options of {@link createEdge}. */
 export interface EdgeOptions {
@@ -50,6 +52,8 @@ export interface EdgeOptions {
   readonly metrics?: MetricsOptions;
   /** What durations are measured by; default `performance.now`. */
   readonly stopwatch?: Stopwatch;
+  /** Connections that one address may have open at a time; default 1,000. Raise it behind a proxy. */
+  readonly maxConnectionsPerAddress?: number;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -78,6 +82,14 @@ const requestTimeoutMs = 30_000;
 const streamedRequestTimeoutMs = 300_000;
 const headersTimeoutMs = 10_000;
 const timeoutCheckIntervalMs = 5_000;
+const bodyLimits: BodyLimits = {
+  totalMs: requestTimeoutMs,
+  idleMs: 15_000,
+  // Below a modem's; a body that needs less has arrived whole by the first look.
+  minBytesPerSecond: 100,
+  checkMs: timeoutCheckIntervalMs,
+};
+const defaultMaxConnectionsPerAddress = 1_000;
 
 /**
  * Builds the HTTP edge. Every answer carries `X-Request-Id`; every failure is the one error
@@ -102,9 +114,7 @@ export function createEdge(options: EdgeOptions): Edge {
     isClosing: () => closing.signal.aborted,
     closing: closing.signal,
     clock,
-    bodyDeadline: takesStreams
-      ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
-      : undefined,
+    bodyDeadline: new BodyDeadline(clock, bodyLimits),
     answers: new AnswerQueue(),
     allowedMethods: createAllowedMethods([
       ...options.routes,
@@ -118,6 +128,10 @@ export function createEdge(options: EdgeOptions): Edge {
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  capConnections(
+    server.server,
+    options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
+  );
   pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
   mountDocuments(server, options);
@@ -159,13 +173,14 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout,
     routerOptions: { maxParamLength },
+    rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
     http: {
       headersTimeout: headersTimeoutMs,
       requestTimeout,
       connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the route stage does it.
+      // Node would answer a missing Host without our envelope; the guard does it.
       requireHostHeader: false,
     },
   });

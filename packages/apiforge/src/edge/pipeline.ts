@@ -27,6 +27,7 @@ import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
+import { guard } from "./stages/guard.ts";
 import { idempotency } from "./stages/idempotency.ts";
 import { limitBody } from "./stages/limit-body.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
@@ -45,8 +46,7 @@ export interface Services {
   /** Aborts then. */
   readonly closing: AbortSignal;
   readonly clock: Clock;
-  /** Undefined where the server's own limit holds for every route. */
-  readonly bodyDeadline: BodyDeadline | undefined;
+  readonly bodyDeadline: BodyDeadline;
   readonly allowedMethods: AllowedMethods;
   readonly answers: AnswerQueue;
   readonly observers: readonly ObserverOf[];
@@ -58,7 +58,7 @@ function builtInStages(services: Services): StageTable {
   const tracer = registeredTracer();
   const answering = backend(services);
   return {
-    guard: [observe(services.observers, services.stopwatch)],
+    guard: [observe(services.observers, services.stopwatch), guard],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [refuseUnrouted(services.allowedMethods)],
     authenticate: [authenticate(services.verifier, services.principals)],
@@ -134,7 +134,7 @@ export class Pipeline {
       bodyLimit: route.maxBodyBytes,
       config: { stages },
       handler: (request) => {
-        bodyDeadline?.end(request.raw);
+        bodyDeadline.end(request.raw);
         this.#enter(stages, stages.late, request.exchange, () => {
           throw new TypeError(`No stage answered ${route.method} ${route.path}`);
         });

@@ -2,13 +2,11 @@ import type { BodyDeadline } from "../body-deadline.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import type { Stage } from "../stage.ts";
 
-/** The stage that gives a body its time to arrive; undefined where the server's own limit holds for all. */
-export function limitBody(deadline: BodyDeadline | undefined): Stage {
+/** The stage that gives a body its time to arrive. */
+export function limitBody(deadline: BodyDeadline): Stage {
   return function limitBodyOn(route) {
     const isStreamed = route?.body instanceof BatchBody;
-    if (deadline === undefined || route === undefined || route.method === "GET" || isStreamed) {
-      return undefined;
-    }
+    if (route === undefined || route.method === "GET" || isStreamed) return undefined;
     return { enter: (exchange) => deadline.begin(exchange.request.raw) };
   };
 }

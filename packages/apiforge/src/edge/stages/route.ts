@@ -21,25 +21,16 @@ export function refuseUnrouted(allowedMethods: AllowedMethods): Stage {
   }
 
   function enterUnrouted(exchange: Exchange): void {
-    requireHost(exchange);
     // Paths of the server itself, such as /health/live, are no declared routes.
     if (exchange.request.is404) refuse(exchange);
   }
 
   function enterWithParams(exchange: Exchange): void {
-    requireHost(exchange);
     if (hasEmptyParam(exchange.request.params)) refuse(exchange);
   }
 
   return function routeOf(route) {
     if (route === undefined) return { enter: enterUnrouted };
-    return { enter: route.path.includes(":") ? enterWithParams : requireHost };
+    return route.path.includes(":") ? { enter: enterWithParams } : undefined;
   };
-}
-
-// RFC 9112 section 3.2: an HTTP/1.1 request without Host is answered with 400.
-function requireHost({ headers, request }: Exchange): void {
-  if (headers.host === undefined && request.raw.httpVersion === "1.1") {
-    throw edgeError("malformed_request", "The Host header is missing");
-  }
 }
