@@ -67,14 +67,14 @@ const settings = {
     parse: integer(1, 100_000),
     default: undefined,
   },
-  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
-  accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
-  metricsToken: { name: "APIFORGE_METRICS_TOKEN", parse: secretText, default: undefined },
   maxConnectionsPerAddress: {
     name: "APIFORGE_CONNECTIONS_PER_ADDRESS",
     parse: integer(1, 1_000_000),
-    default: 1_000,
+    default: 10_000,
   },
+  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
+  accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
+  metricsToken: { name: "APIFORGE_METRICS_TOKEN", parse: secretText, default: undefined },
 } as const satisfies {
   readonly [K in keyof Config]: {
     readonly name: string;

@@ -52,7 +52,7 @@ export interface EdgeOptions {
   readonly metrics?: MetricsOptions;
   /** What durations are measured by; default `performance.now`. */
   readonly stopwatch?: Stopwatch;
-  /** Connections that one address may have open at a time; default 1,000. Raise it behind a proxy. */
+  /** Connections that one address may have open at a time; default 10,000: behind a proxy all come from its address. Lower it where clients connect themselves. */
   readonly maxConnectionsPerAddress?: number;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
@@ -89,7 +89,7 @@ const bodyLimits: BodyLimits = {
   minBytesPerSecond: 100,
   checkMs: timeoutCheckIntervalMs,
 };
-const defaultMaxConnectionsPerAddress = 1_000;
+const defaultMaxConnectionsPerAddress = 10_000;
 
 /**
  * Builds the HTTP edge. Every answer carries `X-Request-Id`; every failure is the one error
