@@ -40,6 +40,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** `APIFORGE_ACCESS_LOG`: which answers get a line in the log. */
   readonly accessLog: AccessLog;
+  /** `APIFORGE_SERVER_TIMING`: answers to known callers say how long each stage took. */
+  readonly serverTiming: boolean;
   /** `APIFORGE_METRICS_TOKEN`: bearer token that `/metrics` asks for; absent, only this machine may read it. */
   readonly metricsToken: string | undefined;
 }
@@ -74,6 +76,7 @@ const settings = {
   },
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
   accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
+  serverTiming: { name: "APIFORGE_SERVER_TIMING", parse: flag, default: false },
   metricsToken: { name: "APIFORGE_METRICS_TOKEN", parse: secretText, default: undefined },
 } as const satisfies {
   readonly [K in keyof Config]: {
@@ -120,6 +123,10 @@ export function settingNames(): readonly { readonly name: string; readonly defau
 
 function text(value: string): string {
   return value;
+}
+
+function flag(value: string): boolean | Problem {
+  return value === "true" || value === "false" ? value === "true" : new Problem("true or false");
 }
 
 function secretText(value: string): string | Problem {

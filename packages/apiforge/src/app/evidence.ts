@@ -6,10 +6,11 @@ const errorsOnly = { "2xx": 0, "3xx": 0 } as const;
 
 /** What the edge tells about its requests, as the operator configured it. */
 export function evidenceOptions(
-  { accessLog, metricsToken: token }: Config,
+  { accessLog, serverTiming, metricsToken: token }: Config,
   durable: Durable,
-): Pick<EdgeOptions, "accessLog" | "metrics"> {
+): Pick<EdgeOptions, "accessLog" | "metrics" | "serverTiming"> {
   return {
+    serverTiming,
     metrics: {
       sources: [() => durable.metrics()],
       ...(token === undefined ? {} : { token }),

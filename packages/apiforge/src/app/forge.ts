@@ -9,6 +9,8 @@ import {
   createEdge,
   createTokenVerifier,
   type Edge,
+  type ErrorReporter,
+  type OnError,
   type TrustedIssuer,
 } from "../edge/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
@@ -29,6 +31,10 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
+  /** Changes what callers are told of errors; default nothing. */
+  readonly onError?: OnError;
+  /** Told of errors that nobody made on purpose, for instance {@link sentryReporter}; default nobody. */
+  readonly reporter?: ErrorReporter;
 }
 
 /** A server over its systems. */
@@ -66,7 +72,7 @@ export async function createForge(
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
-    return await assemble(config, system, store, log, options.queues ?? {});
+    return await assemble(config, system, store, log, options);
   } catch (error) {
     await store.close();
     throw keysFailure(error);
@@ -78,7 +84,7 @@ async function assemble(
   system: Required<System>,
   store: Store,
   log: Log,
-  queues: Readonly<Record<string, QueueSettings>>,
+  options: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
@@ -89,12 +95,12 @@ async function assemble(
     schedules: system.schedules,
     batches: system.batches,
     concurrency: config.jobConcurrency,
-    queues,
+    queues: options.queues ?? {},
     ...(config.jobTotalConcurrency === undefined
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log);
+  const edge = await buildEdge(config, system, store, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -123,6 +129,7 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
+  { onError, reporter }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
@@ -140,6 +147,8 @@ async function buildEdge(
     ),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    ...(onError === undefined ? {} : { onError }),
+    ...(reporter === undefined ? {} : { reporter }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -16,6 +16,7 @@ import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
 import { accessLog, type AccessLogOptions } from "./evidence/access-log.ts";
+import type { ErrorReporter, OnError } from "./evidence/error-hooks.ts";
 import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
@@ -50,6 +51,12 @@ export interface EdgeOptions {
   readonly accessLog?: AccessLogOptions;
   /** Counts requests and serves `GET /metrics`; default neither. */
   readonly metrics?: MetricsOptions;
+  /** `Server-Timing` on the answers to known callers; default false. */
+  readonly serverTiming?: boolean;
+  /** Changes what callers are told of errors; see {@link OnError}. */
+  readonly onError?: OnError;
+  /** Told of errors that nobody made on purpose; default nobody. */
+  readonly reporter?: ErrorReporter;
   /** What durations are measured by; default `performance.now`. */
   readonly stopwatch?: Stopwatch;
   /** Connections that one address may have open at a time; default 10,000: behind a proxy all come from its address. Lower it where clients connect themselves. */
@@ -125,6 +132,8 @@ export function createEdge(options: EdgeOptions): Edge {
       ...(options.accessLog === undefined ? [] : [accessLog(log, options.accessLog)]),
     ],
     stopwatch: options.stopwatch ?? (() => performance.now()),
+    serverTiming: options.serverTiming ?? false,
+    errorHooks: { onError: options.onError, reporter: options.reporter },
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
@@ -145,6 +154,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      await options.reporter?.flush?.();
     } finally {
       timer.cancel();
     }

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { IdempotencyKey } from "../durable/index.ts";
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
+import type { StageTimings } from "./evidence/server-timing.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { RouteStages } from "./route-stages.ts";
 import type { Route } from "./route.ts";
@@ -39,6 +40,8 @@ export class Exchange implements RequestInfo {
   idempotencyKey: IdempotencyKey | undefined = undefined;
   /** The request's span, where an OpenTelemetry SDK is registered. */
   span: Span | undefined = undefined;
+  /** Where the edge was told to measure its stages. */
+  timings: StageTimings | undefined = undefined;
   /** What spans of the stage at work belong under. */
   traceContext: Context | undefined = undefined;
   /** Code of the error that answers; undefined for other answers, and for one that is replayed. */

@@ -26,6 +26,14 @@ export {
   unprocessable,
 } from "./errors.ts";
 export type { AccessLogOptions, StatusClass } from "./evidence/access-log.ts";
+export type {
+  ErrorChanges,
+  ErrorReporter,
+  OnError,
+  ReportContext,
+} from "./evidence/error-hooks.ts";
+export { sentryReporter, type SentryClient } from "./evidence/sentry.ts";
+export type { Failure } from "./problem.ts";
 export type { MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
 export type { Exchange, RequestInfo } from "./exchange.ts";
 export { plainAnswer, type Outgoing } from "./outgoing.ts";

@@ -9,6 +9,8 @@ import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CursorCodec } from "./cursor.ts";
+import type { ErrorHooks } from "./evidence/error-hooks.ts";
+import { withServerTiming } from "./evidence/server-timing.ts";
 import { observe, type ObserverOf, type Stopwatch } from "./evidence/observe.ts";
 import { traceBackend, traceRequests } from "./evidence/tracing.ts";
 import { Exchange } from "./exchange.ts";
@@ -51,6 +53,9 @@ export interface Services {
   readonly answers: AnswerQueue;
   readonly observers: readonly ObserverOf[];
   readonly stopwatch: Stopwatch;
+  /** Answers to known callers say how long each place took. */
+  readonly serverTiming: boolean;
+  readonly errorHooks: ErrorHooks;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -79,7 +84,8 @@ export class Pipeline {
   /** @throws {TypeError} for two stages of one name. */
   constructor(services: Services, added: readonly PlacedStage[]) {
     this.#services = services;
-    this.#table = withPlaced(builtInStages(services), added);
+    const table = withPlaced(builtInStages(services), added);
+    this.#table = services.serverTiming ? withServerTiming(table, services.stopwatch) : table;
     this.#unrouted = stagesOf(this.#table, undefined);
   }
 
@@ -110,7 +116,7 @@ export class Pipeline {
     const stages = request.routeOptions.config?.stages ?? this.#unrouted;
     // Errors of the router itself come here without having passed a stage.
     const exchange = request.exchange ?? this.#begin(stages, request, reply);
-    const answer = failureAnswer(error, exchange);
+    const answer = failureAnswer(error, exchange, this.#services.errorHooks);
     try {
       send(exchange, stages, answer, this.#services);
     } catch (leaveError) {

@@ -2,7 +2,7 @@ import { jobStates, type ConsumerFigures, type QueueFigures, type Row } from "./
 import { stateNumber } from "./job-row.ts";
 
 /** Most jobs of one state that are counted, so that a backlog makes nobody wait for its figures. */
-export const countedJobs = 100_000;
+const countedJobs = 100_000;
 
 const counted = (["scheduled", "ready", "running", "dead"] as const).map(stateNumber);
 

@@ -15,6 +15,7 @@ import { publicTenant, type Principal } from "../auth/principal.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import type { CursorCodec } from "../cursor.ts";
 import { edgeError } from "../errors.ts";
+import type { ErrorHooks } from "../evidence/error-hooks.ts";
 import type { Exchange, RequestInfo } from "../exchange.ts";
 import { createList, type List } from "../list.ts";
 import type { Outgoing } from "../outgoing.ts";
@@ -29,6 +30,7 @@ export type DurableBackend = Pick<Durable, "execute" | "read" | "batches">;
 
 /** What the backend works with. */
 interface BackendServices {
+  readonly errorHooks: ErrorHooks;
   readonly durable: DurableBackend;
   readonly cursors: CursorCodec;
 }
@@ -82,7 +84,7 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
 
   async function write(exchange: Exchange): Promise<Outgoing> {
     const context = new Context(exchange, route, services);
-    const write = new Write(label, route, shapeReply, exchange, context);
+    const write = new Write(label, route, shapeReply, exchange, context, services.errorHooks);
     if (take === undefined) return settled(await durable.execute(write));
     const taking = new BatchWrite(write, take, exchange.request, context);
     try {
@@ -184,6 +186,7 @@ class Write implements WriteRequest {
   readonly #route: Route;
   readonly #shape: ShapeReply;
   readonly #exchange: Exchange;
+  readonly #hooks: ErrorHooks;
   readonly #context: Context;
 
   constructor(
@@ -192,6 +195,7 @@ class Write implements WriteRequest {
     shapeReply: ShapeReply,
     exchange: Exchange,
     context: Context,
+    hooks: ErrorHooks,
   ) {
     this.label = label;
     this.tenant = context.principal?.tenant ?? publicTenant;
@@ -200,6 +204,7 @@ class Write implements WriteRequest {
     this.#route = route;
     this.#shape = shapeReply;
     this.#exchange = exchange;
+    this.#hooks = hooks;
     this.#context = context;
   }
 
@@ -214,7 +219,7 @@ class Write implements WriteRequest {
   }
 
   refuse(error: unknown): Answer | undefined {
-    return refusalAnswer(error, this.#exchange);
+    return refusalAnswer(error, this.#exchange, this.#hooks);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Answer } from "../../durable/index.ts";
 import { ApiForgeError } from "../../kernel/index.ts";
+import { changedFailure, reportUnexpected, type ErrorHooks } from "../evidence/error-hooks.ts";
 import type { Exchange } from "../exchange.ts";
 import { plainAnswer, type Outgoing } from "../outgoing.ts";
 import { preferredForm, renderFailure, toFailure } from "../problem.ts";
@@ -7,10 +8,13 @@ import { preferredForm, renderFailure, toFailure } from "../problem.ts";
 const challenge = 'Bearer realm="apiforge"';
 
 /** The stage that turns whatever was thrown into the one error envelope. */
-export function failureAnswer(error: unknown, exchange: Exchange): Outgoing {
-  const failure = toFailure(error);
+export function failureAnswer(error: unknown, exchange: Exchange, hooks: ErrorHooks): Outgoing {
+  const failure = changedFailure(toFailure(error), exchange, hooks);
   exchange.failureCode = failure.code;
-  if (failure.status >= 500) logFailure(error, exchange);
+  if (failure.status >= 500) {
+    logFailure(error, exchange);
+    reportUnexpected(error, exchange, hooks);
+  }
   const form = preferredForm(exchange.headers.accept);
   const headers: Record<string, string> = {
     "content-type": `${form}; charset=utf-8`,
@@ -45,7 +49,11 @@ function logFailure(error: unknown, { log, request }: Exchange): void {
  * The answer of a refusal that a handler threw, to be recorded for replay; undefined for errors
  * that another attempt may not meet again (5xx, 429 and whatever says that it is retryable).
  */
-export function refusalAnswer(error: unknown, exchange: Exchange): Answer | undefined {
+export function refusalAnswer(
+  error: unknown,
+  exchange: Exchange,
+  hooks: ErrorHooks,
+): Answer | undefined {
   if (!ApiForgeError.is(error) || error.retryable) return undefined;
   if (error.status < 400 || error.status >= 500 || error.status === 429) return undefined;
   exchange.failureCode = error.code;
@@ -61,6 +69,6 @@ export function refusalAnswer(error: unknown, exchange: Exchange): Answer | unde
       "cache-control": "no-store",
       ...challenged,
     },
-    body: renderFailure(toFailure(error), exchange.id, form),
+    body: renderFailure(changedFailure(toFailure(error), exchange, hooks), exchange.id, form),
   };
 }

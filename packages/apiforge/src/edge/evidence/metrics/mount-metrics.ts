@@ -28,7 +28,7 @@ export function mountMetrics(
 ): void {
   let reading: Promise<string> | undefined;
   async function read(): Promise<string> {
-    const metrics = await Promise.all(sources.map((source) => source()));
+    const metrics = await Promise.all(sources.map(async (source) => source()));
     return renderMetrics(metrics.flat());
   }
   server.get("/metrics", async (request, reply) => {
