@@ -62,6 +62,7 @@ export {
   defineRoute,
   eventStreamReply,
   forbidden,
+  issuers,
   listQuery,
   ndjsonReply,
   notFound,
@@ -74,6 +75,8 @@ export {
   unauthorized,
   unprocessable,
   type CallTypes,
+  type ClaimMap,
+  type ClaimSource,
   type DeclaredRoute,
   type Enter,
   type Exchange,
@@ -87,6 +90,7 @@ export {
   type Stage,
   type StageName,
   type Steps,
+  type TrustedIssuer,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {

@@ -26,6 +26,8 @@ export interface ForgeOptions {
   readonly config?: Partial<Config>;
   /** What differs for single queues: reserved slots out of `config.jobTotalConcurrency`, a concurrency of their own. */
   readonly queues?: Readonly<Record<string, QueueSettings>>;
+  /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
+  readonly issuers?: readonly TrustedIssuer[];
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
 }
@@ -65,7 +67,7 @@ export async function createForge(
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
-    return await assemble(config, system, store, log, options.queues ?? {});
+    return await assemble(config, system, store, log, options);
   } catch (error) {
     await store.close();
     throw keysFailure(error);
@@ -77,7 +79,7 @@ async function assemble(
   system: Required<System>,
   store: Store,
   log: Log,
-  queues: Readonly<Record<string, QueueSettings>>,
+  { queues = {}, issuers = [] }: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
@@ -93,7 +95,7 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log);
+  const edge = await buildEdge(config, system, store, durable, log, issuers);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -122,6 +124,7 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
+  added: readonly TrustedIssuer[],
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
@@ -130,7 +133,7 @@ async function buildEdge(
     durable,
     log,
     clock: systemClock,
-    verifier: createTokenVerifier({ issuers, clock: systemClock }),
+    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
     cursorKey: hash(
       "sha256",
       `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
