@@ -62,6 +62,7 @@ export {
   defineRoute,
   eventStreamReply,
   forbidden,
+  issuers,
   listQuery,
   ndjsonReply,
   notFound,
@@ -75,6 +76,8 @@ export {
   unauthorized,
   unprocessable,
   type CallTypes,
+  type ClaimMap,
+  type ClaimSource,
   type DeclaredRoute,
   type Enter,
   type ErrorChanges,
@@ -95,6 +98,7 @@ export {
   type StageName,
   type Steps,
   type UnknownFields,
+  type TrustedIssuer,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {

@@ -29,6 +29,8 @@ export interface ForgeOptions {
   readonly config?: Partial<Config>;
   /** What differs for single queues: reserved slots out of `config.jobTotalConcurrency`, a concurrency of their own. */
   readonly queues?: Readonly<Record<string, QueueSettings>>;
+  /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
+  readonly issuers?: readonly TrustedIssuer[];
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
   /** Changes what callers are told of errors; default nothing. */
@@ -129,7 +131,7 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
-  { onError, reporter }: ForgeOptions,
+  { onError, reporter, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
@@ -139,7 +141,7 @@ async function buildEdge(
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-    verifier: createTokenVerifier({ issuers, clock: systemClock }),
+    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
     cursorKey: hash(
       "sha256",
       `cursor:${deploymentSecret(config.secret, config.dataDir)}`,

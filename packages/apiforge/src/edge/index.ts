@@ -3,9 +3,15 @@ export {
   createTokenVerifier,
   type TokenVerifier,
   type TokenVerifierOptions,
-  type TrustedIssuer,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export { issuers } from "./auth/issuers/index.ts";
+export type {
+  ClaimMap,
+  ClaimSource,
+  SignatureAlgorithm,
+  TrustedIssuer,
+} from "./auth/trusted-issuer.ts";
 export {
   createDevIssuer,
   type DevIssuer,

@@ -1,6 +1,7 @@
 import type { PrincipalCache } from "../auth/principal-cache.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { edgeError } from "../errors.ts";
+import type { Exchange } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 
 // RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1).
@@ -12,7 +13,7 @@ export function authenticate(verifier: TokenVerifier, cache: PrincipalCache): St
     if (route?.auth !== "jwt") return undefined;
     return {
       enter(exchange) {
-        const token = bearerToken(exchange.headers.authorization);
+        const token = bearerToken(exchange);
         exchange.principal = cache.get(token);
         if (exchange.principal !== undefined) return undefined;
         return verifier.verify(token).then((verified) => {
@@ -24,7 +25,8 @@ export function authenticate(verifier: TokenVerifier, cache: PrincipalCache): St
   };
 }
 
-function bearerToken(header: string | undefined): string {
+function bearerToken({ request, headers }: Exchange): string {
+  const header = headers.authorization;
   if (header === undefined) {
     throw edgeError("missing_token", "Send a bearer token in the Authorization header");
   }
@@ -32,5 +34,19 @@ function bearerToken(header: string | undefined): string {
   if (token === undefined) {
     throw edgeError("invalid_token", "The Authorization header is not a bearer token");
   }
+  // Node keeps the first of two; whoever stands in front of it may have looked at the other.
+  if (countOf("authorization", request.raw.rawHeaders) > 1) {
+    throw edgeError("invalid_token", "Send one Authorization header");
+  }
   return token;
+}
+
+function countOf(name: string, rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const given = rawHeaders[index];
+    // Lengths first: lower case is only made of the few that can match.
+    if (given?.length === name.length && given.toLowerCase() === name) count++;
+  }
+  return count;
 }
