@@ -74,6 +74,7 @@ export {
   unauthorized,
   unprocessable,
   type CallTypes,
+  type CorsOptions,
   type DeclaredRoute,
   type Enter,
   type Exchange,

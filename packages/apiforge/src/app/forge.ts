@@ -7,6 +7,7 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type CorsOptions,
   type Edge,
   type TrustedIssuer,
 } from "../edge/index.ts";
@@ -26,6 +27,8 @@ export interface ForgeOptions {
   readonly config?: Partial<Config>;
   /** What differs for single queues: reserved slots out of `config.jobTotalConcurrency`, a concurrency of their own. */
   readonly queues?: Readonly<Record<string, QueueSettings>>;
+  /** Pages of other origins that may call routes without a `cors` of their own; default none. */
+  readonly cors?: CorsOptions;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
 }
@@ -65,7 +68,7 @@ export async function createForge(
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
-    return await assemble(config, system, store, log, options.queues ?? {});
+    return await assemble(config, system, store, log, options);
   } catch (error) {
     await store.close();
     throw keysFailure(error);
@@ -77,7 +80,7 @@ async function assemble(
   system: Required<System>,
   store: Store,
   log: Log,
-  queues: Readonly<Record<string, QueueSettings>>,
+  { queues = {}, cors }: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
@@ -93,7 +96,7 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log);
+  const edge = await buildEdge(config, system, store, durable, log, cors);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -122,6 +125,7 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
+  cors: CorsOptions | undefined,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
@@ -138,6 +142,7 @@ async function buildEdge(
       "buffer",
     ),
     ready: () => store.check(),
+    ...(cors === undefined ? {} : { cors }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -10,6 +10,7 @@ import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
+import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
@@ -40,6 +41,8 @@ export interface EdgeOptions {
   readonly jwks?: () => object;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
+  /** Pages of other origins that may call routes without a word of their own; default none. */
+  readonly cors?: CorsOptions;
   /** Connections that one address may have open at a time; default 1,000. Raise it behind a proxy. */
   readonly maxConnectionsPerAddress?: number;
   /** Head of `/openapi.json`; default title `API`. */
@@ -101,6 +104,8 @@ export function createEdge(options: EdgeOptions): Edge {
     closing: closing.signal,
     clock,
     bodyDeadline: new BodyDeadline(clock, bodyLimits),
+    routes: options.routes,
+    cors: options.cors,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),
