@@ -62,7 +62,7 @@ const settings = {
   maxConnectionsPerAddress: {
     name: "APIFORGE_CONNECTIONS_PER_ADDRESS",
     parse: integer(1, 1_000_000),
-    default: 1_000,
+    default: 2_000,
   },
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: logLevel, default: "info" },
 } as const satisfies {

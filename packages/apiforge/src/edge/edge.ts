@@ -43,7 +43,7 @@ export interface EdgeOptions {
   readonly stages?: readonly PlacedStage[];
   /** Pages of other origins that may call routes without a word of their own; default none. */
   readonly cors?: CorsOptions;
-  /** Connections that one address may have open at a time; default 1,000. Raise it behind a proxy. */
+  /** Connections that one address may have open at a time; default 2,000. Raise it behind a proxy. */
   readonly maxConnectionsPerAddress?: number;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
@@ -80,7 +80,7 @@ const bodyLimits: BodyLimits = {
   minBytesPerSecond: 100,
   checkMs: timeoutCheckIntervalMs,
 };
-const defaultMaxConnectionsPerAddress = 1_000;
+const defaultMaxConnectionsPerAddress = 2_000;
 
 /**
  * Builds the HTTP edge. Every answer carries `X-Request-Id`; every failure is the one error
