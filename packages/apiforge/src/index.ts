@@ -78,6 +78,7 @@ export {
   type CallTypes,
   type ClaimMap,
   type ClaimSource,
+  type CorsOptions,
   type DeclaredRoute,
   type Enter,
   type ErrorChanges,

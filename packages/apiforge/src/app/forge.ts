@@ -8,6 +8,7 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type CorsOptions,
   type Edge,
   type ErrorReporter,
   type OnError,
@@ -31,6 +32,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** Pages of other origins that may call routes without a `cors` of their own; default none. */
+  readonly cors?: CorsOptions;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
   /** Changes what callers are told of errors; default nothing. */
@@ -131,7 +134,7 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
-  { onError, reporter, issuers: added = [] }: ForgeOptions,
+  { onError, reporter, cors, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
@@ -151,6 +154,7 @@ async function buildEdge(
     ...evidenceOptions(config, durable),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
+    ...(cors === undefined ? {} : { cors }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -11,6 +11,7 @@ import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
+import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
@@ -59,6 +60,8 @@ export interface EdgeOptions {
   readonly reporter?: ErrorReporter;
   /** What durations are measured by; default `performance.now`. */
   readonly stopwatch?: Stopwatch;
+  /** Pages of other origins that may call routes without a word of their own; default none. */
+  readonly cors?: CorsOptions;
   /** Connections that one address may have open at a time; default 10,000: behind a proxy all come from its address. Lower it where clients connect themselves. */
   readonly maxConnectionsPerAddress?: number;
   /** Head of `/openapi.json`; default title `API`. */
@@ -123,6 +126,8 @@ export function createEdge(options: EdgeOptions): Edge {
     clock,
     bodyDeadline: new BodyDeadline(clock, bodyLimits),
     answers: new AnswerQueue(),
+    routes: options.routes,
+    cors: options.cors,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),

@@ -7,6 +7,7 @@ import type { AnswerQueue } from "./answer-queue.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
+import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CursorCodec } from "./cursor.ts";
 import type { ErrorHooks } from "./evidence/error-hooks.ts";
@@ -27,6 +28,7 @@ import type { PlacedStage } from "./stage.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
+import { cors, policies, preflight } from "./stages/cors.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
 import { guard } from "./stages/guard.ts";
@@ -56,16 +58,21 @@ export interface Services {
   /** Answers to known callers say how long each place took. */
   readonly serverTiming: boolean;
   readonly errorHooks: ErrorHooks;
+  readonly routes: readonly Route[];
+  /** For routes without a word of their own, and for what no route answers. */
+  readonly cors: CorsOptions | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
 function builtInStages(services: Services): StageTable {
   const tracer = registeredTracer();
   const answering = backend(services);
+  const policyOf = policies(services.cors);
   return {
     guard: [observe(services.observers, services.stopwatch), guard],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
-    route: [refuseUnrouted(services.allowedMethods)],
+    route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
+    cors: [cors(policyOf)],
     authenticate: [authenticate(services.verifier, services.principals)],
     authorize: [authorize],
     receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],

@@ -3,6 +3,7 @@ import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
 import type { Principal } from "./auth/principal.ts";
 import { BatchBody } from "./body/batch-body.ts";
+import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
 import type { List } from "./list.ts";
 import { StreamReply } from "./stream-reply.ts";
@@ -174,6 +175,8 @@ export interface RouteOptions<
   readonly transaction?: T;
   /** Default 1 MiB. A {@link batchBody} has a limit of its own. */
   readonly maxBodyBytes?: number;
+  /** Pages of other origins that may call; default the edge's `cors`. False: none. */
+  readonly cors?: CorsOptions | false;
   /** One line for the API reference. */
   readonly summary?: string;
   readonly tags?: readonly string[];
@@ -224,6 +227,7 @@ export interface Route {
   readonly idempotency: IdempotencyMode;
   readonly transaction: TransactionMode;
   readonly maxBodyBytes: number;
+  readonly cors: CorsOptions | false | undefined;
   readonly summary: string | undefined;
   readonly tags: readonly string[];
   /** A method, so that routes with different contexts fit in one list. */
@@ -330,6 +334,7 @@ export function defineRoute<
       (method === "GET" || auth === "none" || options.transaction === "none" ? "none" : "optional"),
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
+    cors: options.cors,
     summary: options.summary,
     tags: options.tags ?? [],
     // The stages give a handler exactly what its declaration says, which the type of one list of
