@@ -14,6 +14,7 @@ import {
 import { postgresUrl } from "@apiforge/testing/postgres-url";
 import { afterAll, beforeAll, describe, test } from "vitest";
 
+import { jobRows } from "./job-rows.ts";
 import { announcedSeed, seededRandom } from "./seeded-random.ts";
 
 const entry = fileURLToPath(new URL("./servers/scheduling-server.ts", import.meta.url));
@@ -58,7 +59,8 @@ async function findBrokenTicks(deployment: Deployment): Promise<string[]> {
     "select fire_at, outcome, job_id from forge_schedule_ticks order by fire_at",
   );
   const runs = await rows(deployment, "select job, fire_at from runs");
-  const jobs = await rows(deployment, "select id, state from forge_jobs where type = 'record'");
+  const all = jobRows(deployment.store);
+  const jobs = await rows(deployment, `select id, state from ${all} where type = 'record'`);
   const queued = new Set(jobs.filter((job) => Number(job["state"]) < 3).map((job) => job["id"]));
   const runOf = new Map(runs.map((run) => [run["job"], run["fire_at"]]));
   const broken: string[] = [];
@@ -90,7 +92,7 @@ async function stopInOrder(deployment: Deployment, servers: readonly ReadyServer
     async () => {
       const [row] = await rows(
         deployment,
-        `select count(*) as unfinished from forge_jobs where state < 3 and created_at < ${Date.now() - 1_000}`,
+        `select count(*) as unfinished from ${jobRows(deployment.store)} where state < 3 and created_at < ${Date.now() - 1_000}`,
       );
       return Number(row?.["unfinished"]) === 0;
     },

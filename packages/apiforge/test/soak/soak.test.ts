@@ -31,6 +31,8 @@ const mostRowGrowth = 1.5;
 /** Tables that retention keeps from growing. The log of events is kept for its readers. */
 const sweptTables = [
   "forge_jobs",
+  "forge_job_packs",
+  "forge_pack_ends",
   "forge_idempotency",
   "forge_lanes",
   "forge_batches",

@@ -161,9 +161,10 @@ class PackView {
     if (item === undefined || end?.["finished_at"] === null) return undefined;
     const { queue, type, tenant, priority, maxAttempts, requestId, createdAt } = this.#pack;
     const isTaken = end !== undefined || covering(this.#leases, n) !== undefined;
+    const unendedState = isTaken ? "running" : "ready";
     return {
       ...{ id: item[0], queue, type, tenant, payload: item[1], priority, maxAttempts, requestId },
-      state: end === undefined ? (isTaken ? "running" : "ready") : "completed",
+      state: end === undefined ? unendedState : "completed",
       attempt: isTaken ? 1 : 0,
       runAt: createdAt,
       createdAt,
