@@ -78,15 +78,20 @@ export {
   type Enter,
   type Exchange,
   type Leave,
+  type LimitBy,
+  type LimitOptions,
   type Outgoing,
   type PlacedStage,
   type Principal,
+  type QuotaPeriod,
   type RequestInfo,
   type Route,
+  type ServerLimits,
   type ServerSentEvent,
   type Stage,
   type StageName,
   type Steps,
+  type SubjectPart,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {

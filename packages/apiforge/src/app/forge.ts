@@ -8,6 +8,7 @@ import {
   createEdge,
   createTokenVerifier,
   type Edge,
+  type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
@@ -26,6 +27,8 @@ export interface ForgeOptions {
   readonly config?: Partial<Config>;
   /** What differs for single queues: reserved slots out of `config.jobTotalConcurrency`, a concurrency of their own. */
   readonly queues?: Readonly<Record<string, QueueSettings>>;
+  /** Limits of the whole server, plans among them; those of a route stand on the route. */
+  readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
 }
@@ -65,7 +68,7 @@ export async function createForge(
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
-    return await assemble(config, system, store, log, options.queues ?? {});
+    return await assemble(config, system, store, log, options);
   } catch (error) {
     await store.close();
     throw keysFailure(error);
@@ -77,7 +80,7 @@ async function assemble(
   system: Required<System>,
   store: Store,
   log: Log,
-  queues: Readonly<Record<string, QueueSettings>>,
+  { queues = {}, limits = {} }: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
@@ -93,7 +96,7 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log);
+  const edge = await buildEdge(config, system, store, durable, log, limits);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -122,11 +125,13 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
+  limits: ServerLimits,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
     routes: system.routes,
     stages: system.stages,
+    limits,
     durable,
     log,
     clock: systemClock,

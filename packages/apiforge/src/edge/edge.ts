@@ -15,6 +15,7 @@ import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
+import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
@@ -38,6 +39,8 @@ export interface EdgeOptions {
   readonly jwks?: () => object;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
+  /** Limits of the whole server; those of a route stand on the route. */
+  readonly limits?: ServerLimits;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -91,6 +94,7 @@ export function createEdge(options: EdgeOptions): Edge {
     bodyDeadline: takesStreams
       ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
       : undefined,
+    limits: new LimitBook(clock, options.limits ?? {}),
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),

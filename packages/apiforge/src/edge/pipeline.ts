@@ -8,6 +8,7 @@ import type { BodyDeadline } from "./body-deadline.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CursorCodec } from "./cursor.ts";
 import { Exchange } from "./exchange.ts";
+import type { LimitBook } from "./limits/limit-book.ts";
 import {
   enterAll,
   stagesOf,
@@ -18,6 +19,7 @@ import {
 import type { Route } from "./route.ts";
 import { send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
+import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
@@ -44,6 +46,7 @@ export interface Services {
   /** Undefined where the server's own limit holds for every route. */
   readonly bodyDeadline: BodyDeadline | undefined;
   readonly allowedMethods: AllowedMethods;
+  readonly limits: LimitBook;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -51,8 +54,12 @@ function builtInStages(services: Services): StageTable {
   return {
     correlate: [correlate],
     route: [refuseUnrouted(services.allowedMethods)],
-    authenticate: [authenticate(services.verifier, services.principals)],
+    authenticate: [
+      admitEarly(services.limits),
+      authenticate(services.verifier, services.principals),
+    ],
     authorize: [authorize],
+    admit: [admitLate(services.limits)],
     receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],
