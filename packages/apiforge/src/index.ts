@@ -83,7 +83,6 @@ export {
   type Outgoing,
   type PlacedStage,
   type Principal,
-  type QuotaPeriod,
   type RequestInfo,
   type Route,
   type ServerLimits,

@@ -95,6 +95,7 @@ export function createEdge(options: EdgeOptions): Edge {
       ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
       : undefined,
     limits: new LimitBook(clock, options.limits ?? {}),
+    load: options.limits?.load,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),

@@ -27,8 +27,10 @@ import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
 import { idempotency } from "./stages/idempotency.ts";
 import { limitBody } from "./stages/limit-body.ts";
+import { limitInFlight } from "./stages/limit-in-flight.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
+import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 
 /** What the stages work with. */
@@ -47,6 +49,7 @@ export interface Services {
   readonly bodyDeadline: BodyDeadline | undefined;
   readonly allowedMethods: AllowedMethods;
   readonly limits: LimitBook;
+  readonly load: LoadLimit | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -55,11 +58,12 @@ function builtInStages(services: Services): StageTable {
     correlate: [correlate],
     route: [refuseUnrouted(services.allowedMethods)],
     authenticate: [
+      shedLoad(services.load),
       admitEarly(services.limits),
       authenticate(services.verifier, services.principals),
     ],
     authorize: [authorize],
-    admit: [admitLate(services.limits)],
+    admit: [admitLate(services.limits), limitInFlight],
     receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],

@@ -7,8 +7,8 @@ export interface Standing {
 }
 
 /**
- * Counts one policy. All of it is synchronous but {@link Counter.fetch}, so that the limits of one
- * request are looked at and taken within one turn of the event loop, as one.
+ * Counts one policy. All of it is synchronous, so that the limits of one request are looked at and
+ * taken within one turn of the event loop, as one.
  */
 export interface Counter {
   look(subject: string, elapsedMs: number): Standing;
@@ -16,9 +16,4 @@ export interface Counter {
   take(subject: string, elapsedMs: number): number;
   /** Takes a spending back that led to nothing. */
   giveBack(subject: string, receipt: number): void;
-  /**
-   * Brings what has to be known before {@link look}, from where it is kept; undefined when that is
-   * known, which it is for nearly every request.
-   */
-  fetch?(subject: string, elapsedMs: number): Promise<void> | undefined;
 }

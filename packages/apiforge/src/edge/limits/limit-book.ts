@@ -1,6 +1,7 @@
 import type { Clock, Duration } from "../../kernel/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../route.ts";
+import type { LoadLimit } from "../stages/shed-load.ts";
 import type { Counter } from "./counter.ts";
 import { admit, type Admission, type Check } from "./limiter.ts";
 import { limitPolicy, subjectFor, type LimitOptions, type LimitPolicy } from "./policy.ts";
@@ -17,10 +18,9 @@ export interface ServerLimits {
   readonly plans?: Readonly<Record<string, readonly LimitOptions[]>>;
   /** Answers of status 401 that one address may get; further requests are refused before a token is looked at. */
   readonly failedAuthentications?: { readonly limit: number; readonly per: Duration };
+  /** Requests at work at once; those above it are answered 503 before their body is read. Default no limit. */
+  readonly load?: LoadLimit;
 }
-
-/** Makes the counter of a policy. */
-export type CounterSource = (policy: LimitPolicy) => Counter;
 
 interface Counted {
   readonly policy: LimitPolicy;
@@ -41,17 +41,15 @@ const defaultPlan = "default";
 export class LimitBook {
   readonly clock: Clock;
   readonly elapsed: () => number;
-  readonly #source: CounterSource;
   readonly #counted = new Map<string, Counted>();
   readonly #everywhere: readonly LimitPolicy[];
   readonly #plans: ReadonlyMap<string, readonly LimitPolicy[]>;
   readonly failedAuthentications: Counted | undefined;
 
   /** @throws {TypeError} for limits that cannot work. */
-  constructor(clock: Clock, server: ServerLimits, source: CounterSource = windowCounter) {
+  constructor(clock: Clock, server: ServerLimits) {
     this.clock = clock;
     this.elapsed = clock.elapsed === undefined ? () => clock.now() : () => elapsedOf(clock);
-    this.#source = source;
     this.#everywhere = (server.limits ?? []).map((options) => limitPolicy(options, "address"));
     this.#plans = new Map(
       Object.entries(server.plans ?? {}).map(([plan, limits]) => [
@@ -78,16 +76,13 @@ export class LimitBook {
   }
 
   /** Asks `counted` about this request; undefined when none of them counts it. */
-  admit(
-    counted: readonly Counted[],
-    exchange: Exchange,
-  ): Admission | Promise<Admission> | undefined {
+  admit(counted: readonly Counted[], exchange: Exchange): Admission | undefined {
     const checks: Check[] = [];
     for (const { policy, counter } of counted) {
       const subject = subjectFor(policy, exchange);
       if (subject !== undefined) checks.push({ policy, counter, subject });
     }
-    return checks.length === 0 ? undefined : admit(checks, this.elapsed);
+    return checks.length === 0 ? undefined : admit(checks, this.elapsed());
   }
 
   #countAll(policies: readonly LimitPolicy[]): readonly Counted[] {
@@ -100,7 +95,7 @@ export class LimitBook {
       if (isSame(known.policy, policy)) return known;
       throw new TypeError(`There are two different limits named ${policy.name}`);
     }
-    const counted = { policy, counter: this.#source(policy) };
+    const counted = { policy, counter: new WindowTable(policy) };
     this.#counted.set(policy.name, counted);
     return counted;
   }
@@ -114,16 +109,9 @@ export function lateLimits(limits: LimitsOfRoute, plan: string | undefined): rea
   return own ?? latePerPlan.get(defaultPlan) ?? late;
 }
 
-/** Counts in this process. @throws {TypeError} for a quota, which needs a store. */
-function windowCounter({ name, limit, windowMs, period }: LimitPolicy): Counter {
-  if (period !== undefined) throw new TypeError(`Limit ${name}: a quota needs a store`);
-  return new WindowTable({ limit, windowMs });
-}
-
-// Always in this process: what it keeps off is work of this process.
 function countFailed(failed: { readonly limit: number; readonly per: Duration }): Counted {
   const policy = limitPolicy({ ...failed, name: "failed-authentications" }, "address");
-  return { policy, counter: windowCounter(policy) };
+  return { policy, counter: new WindowTable(policy) };
 }
 
 function elapsedOf(clock: Clock): number {
@@ -133,10 +121,5 @@ function elapsedOf(clock: Clock): number {
 function isSame(one: LimitPolicy, other: LimitPolicy): boolean {
   const by = (policy: LimitPolicy): unknown =>
     typeof policy.by === "function" ? policy.by : String(policy.by);
-  return (
-    one.limit === other.limit &&
-    one.windowMs === other.windowMs &&
-    one.period === other.period &&
-    by(one) === by(other)
-  );
+  return one.limit === other.limit && one.windowMs === other.windowMs && by(one) === by(other);
 }

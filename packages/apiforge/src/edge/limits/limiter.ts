@@ -25,26 +25,8 @@ export interface Admission {
   readonly refusedBy: Ruling | undefined;
 }
 
-/** Fetches for one request: another request may take what was fetched before this one gets to it. */
-const maxFetches = 5;
-
-/**
- * Asks all of `checks` and spends one of each, or of none when one has nothing left. A promise only
- * where something has to be fetched first.
- * @throws what a counter's fetch throws.
- */
-export function admit(
-  checks: readonly Check[],
-  elapsed: () => number,
-  fetches = 0,
-): Admission | Promise<Admission> {
-  const elapsedMs = elapsed();
-  if (fetches < maxFetches) {
-    const waits = fetchesOf(checks, elapsedMs);
-    if (waits !== undefined) {
-      return Promise.all(waits).then(() => admit(checks, elapsed, fetches + 1));
-    }
-  }
+/** Asks all of `checks` and spends one of each, or of none when one has nothing left. */
+export function admit(checks: readonly Check[], elapsedMs: number): Admission {
   const standings: Standing[] = [];
   let isRefused = false;
   for (const { counter, subject } of checks) {
@@ -63,15 +45,6 @@ export function takeBack({ rulings }: Admission): void {
     ruling.receipt = undefined;
     ruling.remaining++;
   }
-}
-
-function fetchesOf(checks: readonly Check[], elapsedMs: number): Promise<void>[] | undefined {
-  let waits: Promise<void>[] | undefined;
-  for (const { counter, subject } of checks) {
-    const wait = counter.fetch?.(subject, elapsedMs);
-    if (wait !== undefined) (waits ??= []).push(wait);
-  }
-  return waits;
 }
 
 function refused(checks: readonly Check[], standings: readonly Standing[]): Admission {

@@ -14,27 +14,18 @@ export interface LimitOptions {
   readonly name: string;
   /** Requests that are admitted within `per`; 1 to 1,000,000,000. */
   readonly limit: number;
-  /**
-   * A duration from 1 s: in no interval of that length are more than `limit` admitted. `day` and
-   * `month` are quotas by the calendar in UTC, which are kept in the store.
-   */
-  readonly per: Duration | QuotaPeriod;
+  /** From 1 s to 30 d: in no interval of that length are more than `limit` admitted. */
+  readonly per: Duration;
   /** Default `principal`; an address where nobody has to be known (`auth: "none"`). */
   readonly by?: LimitBy;
 }
-
-/** The calendar periods of quotas, in UTC. */
-export type QuotaPeriod = "day" | "month";
 
 /** A limit that can be counted. */
 export interface LimitPolicy {
   readonly name: string;
   readonly limit: number;
-  /** Length of the window; of a quota that of its longest period. */
   readonly windowMs: number;
-  /** Undefined for a window. */
-  readonly period: QuotaPeriod | undefined;
-  /** `60s`, `day`: for messages. */
+  /** As it was declared, for messages. */
   readonly per: string;
   readonly by: LimitBy;
   /** It needs nothing of the caller but the address, so it is asked before the token is verified. */
@@ -43,7 +34,6 @@ export interface LimitPolicy {
 
 const namePattern = /^[a-z0-9-]{1,64}$/;
 const dayMs = 86_400_000;
-const periodMs = { day: dayMs, month: 31 * dayMs } as const;
 const largestLimit = 1_000_000_000;
 const longestWindowMs = 30 * dayMs;
 
@@ -56,13 +46,12 @@ export function limitPolicy(options: LimitOptions, defaultBy: SubjectPart): Limi
   if (!Number.isInteger(limit) || limit < 1 || limit > largestLimit) {
     throw new TypeError(`Limit ${name}: limit is a whole number from 1 to ${largestLimit}`);
   }
-  const period = per === "day" || per === "month" ? per : undefined;
-  const windowMs = period === undefined ? durationMs(per as Duration) : periodMs[period];
-  if (period === undefined && (windowMs < 1_000 || windowMs > longestWindowMs)) {
-    throw new TypeError(`Limit ${name}: per is 1s to 30d, "day" or "month"`);
+  const windowMs = durationMs(per);
+  if (windowMs < 1_000 || windowMs > longestWindowMs) {
+    throw new TypeError(`Limit ${name}: per is 1s to 30d`);
   }
   const isEarly = typeof by !== "function" && !namesCaller(by);
-  return { name, limit, windowMs, period, per: String(per), by, isEarly };
+  return { name, limit, windowMs, per: String(per), by, isEarly };
 }
 
 /** True when `by` names who is calling, which is not known before the token has been verified. */

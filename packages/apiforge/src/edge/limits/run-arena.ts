@@ -86,13 +86,6 @@ export class RunArena {
     this.#dropEmptyHead(list);
   }
 
-  *of(list: number): Generator<{ readonly at: number; readonly count: number }> {
-    for (let run = this.#oldest[list] ?? none; run !== none; run = this.#next[run] ?? none) {
-      const count = this.#count[run] ?? 0;
-      if (count > 0) yield { at: this.#at[run] ?? 0, count };
-    }
-  }
-
   // Entries that were given back whole would pass for the next instant at which something is freed.
   #dropEmptyHead(list: number): void {
     let run = this.#oldest[list] ?? none;

@@ -78,21 +78,6 @@ export class WindowTable implements Counter {
     if (index !== undefined) this.#runs.remove(index, receipt);
   }
 
-  /** Counts what was spent at an earlier time, oldest first, before anything else is. */
-  restore(subject: string, at: number, count: number, elapsedMs: number): void {
-    this.#advance(elapsedMs);
-    this.#runs.add(this.#indexOf(subject) ?? this.#enter(subject), at, count);
-  }
-
-  /** Every subject with what still counts, oldest first. */
-  *entries(): Generator<{ subject: string; at: number; count: number }> {
-    for (const [subject, index] of this.#indexes) {
-      for (const { at, count } of this.#runs.of(index)) {
-        if (at + this.#windowMs > this.#elapsedMs) yield { subject, at, count };
-      }
-    }
-  }
-
   // A clock that is set back stands still here, so that nothing is forgotten too early.
   #advance(elapsedMs: number): void {
     if (elapsedMs > this.#elapsedMs) this.#elapsedMs = elapsedMs;

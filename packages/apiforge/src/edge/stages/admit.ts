@@ -47,16 +47,8 @@ function hasLate({ late, latePerPlan }: LimitsOfRoute): boolean {
   return late.length > 0 || latePerPlan.size > 0;
 }
 
-function rule(
-  exchange: Exchange,
-  admission: Admission | Promise<Admission> | undefined,
-): void | Promise<void> {
-  if (admission === undefined) return undefined;
-  if (admission instanceof Promise) return admission.then((ready) => obey(exchange, ready));
-  return obey(exchange, admission);
-}
-
-function obey(exchange: Exchange, admission: Admission): void {
+function rule(exchange: Exchange, admission: Admission | undefined): void {
+  if (admission === undefined) return;
   const earlier = exchange.admission;
   const { refusedBy } = admission;
   // A refused request has spent nothing of any limit.

@@ -134,20 +134,3 @@ test("subjects of which nothing counts any more make room", () => {
   for (let n = 0; n < 20_000; n++) table.take(`subject-${n}`, n);
   expect(table.size).toBeLessThan(3 * windowMs);
 });
-
-test("what counts can be carried over to another table", () => {
-  const table = new WindowTable({ limit: 5, windowMs });
-  for (const [subject, atMs] of [
-    ["a", 0],
-    ["a", 900],
-    ["b", 950],
-    ["b", 950],
-  ] as const) {
-    table.take(subject, atMs);
-  }
-  table.look("a", 1_000);
-  const next = new WindowTable({ limit: 5, windowMs });
-  for (const { subject, at, count } of table.entries()) next.restore(subject, at - 1_000, count, 0);
-  expect(next.look("a", 0)).toEqual({ remaining: 4, resetInMs: 900 });
-  expect(next.look("b", 0)).toEqual({ remaining: 3, resetInMs: 950 });
-});
