@@ -87,6 +87,8 @@ export {
   type Failure,
   type Leave,
   type OnError,
+  type LimitBy,
+  type LimitOptions,
   type Outgoing,
   type PlacedStage,
   type Principal,
@@ -94,12 +96,14 @@ export {
   type RequestInfo,
   type Route,
   type SentryClient,
+  type ServerLimits,
   type ServerSentEvent,
   type Stage,
   type StageName,
   type Steps,
   type UnknownFields,
   type TrustedIssuer,
+  type SubjectPart,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {

@@ -12,6 +12,7 @@ import {
   type Edge,
   type ErrorReporter,
   type OnError,
+  type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
@@ -34,6 +35,8 @@ export interface ForgeOptions {
   readonly issuers?: readonly TrustedIssuer[];
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** Limits of the whole server, plans among them; those of a route stand on the route. */
+  readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
   /** Changes what callers are told of errors; default nothing. */
@@ -134,12 +137,13 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, issuers: added = [] }: ForgeOptions,
+  { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
     routes: system.routes,
     stages: system.stages,
+    limits,
     durable,
     log,
     clock: systemClock,

@@ -24,6 +24,7 @@ import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
+import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
@@ -64,6 +65,8 @@ export interface EdgeOptions {
   readonly cors?: CorsOptions;
   /** Connections that one address may have open at a time; default 10,000: behind a proxy all come from its address. Lower it where clients connect themselves. */
   readonly maxConnectionsPerAddress?: number;
+  /** Limits of the whole server; those of a route stand on the route. */
+  readonly limits?: ServerLimits;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -128,6 +131,8 @@ export function createEdge(options: EdgeOptions): Edge {
     answers: new AnswerQueue(),
     routes: options.routes,
     cors: options.cors,
+    limits: new LimitBook(clock, options.limits ?? {}),
+    load: options.limits?.load,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),

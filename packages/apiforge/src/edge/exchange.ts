@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { IdempotencyKey } from "../durable/index.ts";
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
+import type { Admission } from "./limits/limiter.ts";
 import type { StageTimings } from "./evidence/server-timing.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { RouteStages } from "./route-stages.ts";
@@ -34,6 +35,8 @@ export class Exchange implements RequestInfo {
   traceparent: string | undefined = undefined;
   /** Set by `authenticate`. */
   principal: Principal | undefined = undefined;
+  /** Set by `admit`: what the limits said that apply to this request. */
+  admission: Admission | undefined = undefined;
   /** Set by `validate`. */
   valid: ValidRequest | undefined = undefined;
   /** Set by `idempotency`. */

@@ -54,6 +54,9 @@ export {
   type StageName,
   type Steps,
 } from "./stage.ts";
+export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LimitBy, LimitOptions } from "./limits/policy.ts";
+export type { SubjectPart } from "./limits/subject.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {

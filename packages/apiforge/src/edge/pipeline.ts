@@ -15,6 +15,7 @@ import { withServerTiming } from "./evidence/server-timing.ts";
 import { observe, type ObserverOf, type Stopwatch } from "./evidence/observe.ts";
 import { traceBackend, traceRequests } from "./evidence/tracing.ts";
 import { Exchange } from "./exchange.ts";
+import type { LimitBook } from "./limits/limit-book.ts";
 import {
   enterAll,
   stagesOf,
@@ -25,6 +26,7 @@ import {
 import type { Route } from "./route.ts";
 import { send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
+import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
@@ -34,8 +36,10 @@ import { failureAnswer } from "./stages/fail.ts";
 import { guard } from "./stages/guard.ts";
 import { idempotency } from "./stages/idempotency.ts";
 import { limitBody } from "./stages/limit-body.ts";
+import { limitInFlight } from "./stages/limit-in-flight.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
+import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 
 /** What the stages work with. */
@@ -61,6 +65,8 @@ export interface Services {
   readonly routes: readonly Route[];
   /** For routes without a word of their own, and for what no route answers. */
   readonly cors: CorsOptions | undefined;
+  readonly limits: LimitBook;
+  readonly load: LoadLimit | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -73,8 +79,13 @@ function builtInStages(services: Services): StageTable {
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
     cors: [cors(policyOf)],
-    authenticate: [authenticate(services.verifier, services.principals)],
+    authenticate: [
+      shedLoad(services.load),
+      admitEarly(services.limits),
+      authenticate(services.verifier, services.principals),
+    ],
     authorize: [authorize],
+    admit: [admitLate(services.limits), limitInFlight],
     receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],

@@ -5,6 +5,7 @@ import type { Principal } from "./auth/principal.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
+import { limitPolicy, namesCaller, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 import type { List } from "./list.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { TextReply } from "./text-reply.ts";
@@ -177,6 +178,12 @@ export interface RouteOptions<
   readonly maxBodyBytes?: number;
   /** Pages of other origins that may call; default the edge's `cors`. False: none. */
   readonly cors?: CorsOptions | false;
+  /** Limits of this route; see {@link LimitOptions}. Default none. */
+  readonly limits?: readonly LimitOptions[];
+  /** Requests of one principal (of one address with `auth: "none"`) that may be at work at once. Default no limit. */
+  readonly maxInFlight?: number;
+  /** Served when others are refused because the server is overloaded. Default false. */
+  readonly critical?: boolean;
   /** One line for the API reference. */
   readonly summary?: string;
   readonly tags?: readonly string[];
@@ -228,6 +235,9 @@ export interface Route {
   readonly transaction: TransactionMode;
   readonly maxBodyBytes: number;
   readonly cors: CorsOptions | false | undefined;
+  readonly limits: readonly LimitPolicy[];
+  readonly maxInFlight: number | undefined;
+  readonly critical: boolean;
   readonly summary: string | undefined;
   readonly tags: readonly string[];
   /** A method, so that routes with different contexts fit in one list. */
@@ -335,6 +345,9 @@ export function defineRoute<
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
     cors: options.cors,
+    limits: routeLimits(options.limits, auth),
+    maxInFlight: options.maxInFlight,
+    critical: options.critical ?? false,
     summary: options.summary,
     tags: options.tags ?? [],
     // The stages give a handler exactly what its declaration says, which the type of one list of
@@ -343,6 +356,11 @@ export function defineRoute<
   };
   refuseContradictions(route);
   return route;
+}
+
+function routeLimits(limits: readonly LimitOptions[] = [], auth: Auth): readonly LimitPolicy[] {
+  const defaultBy = auth === "none" ? "address" : "principal";
+  return limits.map((options) => limitPolicy(options, defaultBy));
 }
 
 function refuseContradictions(route: Route): void {
@@ -372,6 +390,15 @@ function refuseContradictions(route: Route): void {
   }
   if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
+  }
+  const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));
+  if (needsCaller !== undefined) {
+    throw new TypeError(
+      `${name}: limit ${needsCaller.name} counts callers, which needs auth "jwt"`,
+    );
+  }
+  if (route.maxInFlight !== undefined && !(route.maxInFlight >= 1)) {
+    throw new TypeError(`${name}: maxInFlight is at least 1`);
   }
   const streams = Object.values(route.replies).some((reply) => reply instanceof StreamReply);
   if (streams && route.transaction === "write") {
