@@ -7,7 +7,7 @@ export default defineConfig({
   // Packages of this tree load from their sources, in files that vitest transforms...
   ssr: {
     resolve: {
-      conditions: [sourceCondition, "module", "node"],
+      conditions: [sourceCondition, "node"],
       externalConditions: [sourceCondition, "node"],
     },
   },

@@ -12,24 +12,28 @@ import { parseArgs } from "node:util";
 import { describeMachine } from "../measure/machine.ts";
 import { writeResult } from "../measure/results.ts";
 import { startServer, type ServerProcess } from "../measure/server-process.ts";
-import { percentile } from "../measure/statistics.ts";
 import { describeVersions } from "../measure/versions.ts";
 import { startBenchPostgres } from "../post/postgres.ts";
+import { Probe, type ProbeSummary } from "./probe-process.ts";
 
 const { values: settings } = parseArgs({
   options: {
     items: { type: "string", default: "100000,1000000" },
     stores: { type: "string", default: "sqlite,postgres" },
+    rounds: { type: "string", default: "3" },
     /** Small writes a second beside the batch. */
-    rate: { type: "string", default: "100" },
-    key: { type: "boolean", default: true },
+    writes: { type: "string", default: "100" },
+    /** Reads of its status a second. */
+    reads: { type: "string", default: "50" },
+    "idle-seconds": { type: "string", default: "8" },
   },
 });
 
 const linesPerPiece = 500;
-const idleSeconds = 3;
+const warmSeconds = 4;
+const pollMs = 100;
 
-/** What one batch on one store took. */
+/** What one batch on one store took, and what small requests felt before, meanwhile and while it ran. */
 interface BatchRun {
   readonly store: string;
   readonly items: number;
@@ -39,19 +43,18 @@ interface BatchRun {
   /** From the 202 on: items a second. */
   readonly itemsPerSecond: number;
   readonly peakResidentMiB: number;
-  readonly idleWriteP99Ms: number;
-  readonly acceptingWriteP99Ms: number;
-  readonly runningWriteP99Ms: number;
-  readonly statusP99Ms: number;
+  readonly idle: ProbeSummary;
+  readonly accepting: ProbeSummary;
+  readonly running: ProbeSummary;
 }
 
 const agent = new Agent({ keepAlive: true });
 
-function send(url: string, method: string, body: Readable | string | undefined, type: string) {
+function send(url: string, method: string, body: Readable | undefined) {
   return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
     const headers = {
-      "content-type": type,
-      ...(settings.key && method === "POST" ? { "idempotency-key": crypto.randomUUID() } : {}),
+      "content-type": "application/x-ndjson",
+      ...(method === "POST" ? { "idempotency-key": crypto.randomUUID() } : {}),
     };
     const sent = request(url, { method, headers, agent }, (response) => {
       let text = "";
@@ -60,50 +63,37 @@ function send(url: string, method: string, body: Readable | string | undefined, 
       response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
     });
     sent.on("error", reject);
-    if (body instanceof Readable) pipeline(body, sent).catch(reject);
-    else sent.end(body);
+    if (body === undefined) sent.end();
+    else pipeline(body, sent).catch(reject);
   });
 }
 
-function* lines(items: number): Generator<string> {
+/** The body in pieces, made before anything is measured: making it would take a core from the server. */
+function bodyOf(items: number): readonly Buffer[] {
+  const pieces: Buffer[] = [];
   for (let start = 0; start < items; start += linesPerPiece) {
     let text = "";
     for (let index = start; index < Math.min(items, start + linesPerPiece); index++) {
       text += `{"to":"+4915${String(index).padStart(9, "0")}","body":"Your order ${index} has left the warehouse today."}\n`;
     }
-    yield text;
+    pieces.push(Buffer.from(text));
   }
+  return pieces;
 }
 
-/** Small writes at a steady rate until it is stopped; answers their latencies in milliseconds. */
-function steadyWrites(url: string): { stop(): Promise<number[]> } {
-  const latencies: number[] = [];
-  const underWay = new Set<Promise<void>>();
-  const timer = setInterval(
-    () => {
-      const startedAt = performance.now();
-      const one = send(
-        `${url}/notes`,
-        "POST",
-        JSON.stringify({ id: crypto.randomUUID() }),
-        "application/json",
-      )
-        .then(({ status }) => {
-          if (status !== 202) throw new Error(`A note was answered with ${status}`);
-          latencies.push(performance.now() - startedAt);
-        })
-        .finally(() => underWay.delete(one));
-      underWay.add(one);
-    },
-    1_000 / Number(settings.rate),
-  );
-  return {
-    async stop() {
-      clearInterval(timer);
-      await Promise.all(underWay);
-      return latencies;
-    },
-  };
+async function accept(url: string, body: readonly Buffer[]): Promise<string> {
+  const { status, text } = await send(`${url}/messages`, "POST", Readable.from(body));
+  if (status !== 202) throw new Error(text);
+  const { id } = JSON.parse(text) as { id: string };
+  return id;
+}
+
+async function untilCompleted(url: string, id: string): Promise<void> {
+  for (;;) {
+    const { text } = await send(`${url}/messages/${id}/status`, "GET", undefined);
+    if ((JSON.parse(text) as { status: string }).status === "completed") return;
+    await delay(pollMs);
+  }
 }
 
 function peakResidentMiB(server: ServerProcess): number {
@@ -111,60 +101,49 @@ function peakResidentMiB(server: ServerProcess): number {
   return Math.round(Number(/^VmHWM:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1_024);
 }
 
-async function measure(store: string, items: number, server: ServerProcess): Promise<BatchRun> {
+async function measure(
+  store: string,
+  items: number,
+  server: ServerProcess,
+  probe: Probe,
+): Promise<BatchRun> {
   const url = /ready on (http:\S+)/.exec(server.greeting)?.[1] ?? "";
-  await send(`${url}/messages`, "POST", Readable.from(lines(5_000)), "application/x-ndjson");
-  const idle = steadyWrites(url);
-  await delay(idleSeconds * 1_000);
-  const idleLatencies = await idle.stop();
-
-  const accepting = steadyWrites(url);
-  const startedAt = performance.now();
-  const accepted = await send(
-    `${url}/messages`,
-    "POST",
-    Readable.from(lines(items)),
-    "application/x-ndjson",
-  );
-  const acceptedMs = performance.now() - startedAt;
-  if (accepted.status !== 202) throw new Error(accepted.text);
-  const acceptingLatencies = await accepting.stop();
-
-  const { id } = JSON.parse(accepted.text) as { id: string };
-  const running = steadyWrites(url);
-  const reads: number[] = [];
-  for (;;) {
-    const readAt = performance.now();
-    const { text } = await send(
-      `${url}/messages/${id}/status`,
-      "GET",
-      undefined,
-      "application/json",
-    );
-    reads.push(performance.now() - readAt);
-    if ((JSON.parse(text) as { status: string }).status === "completed") break;
-    await delay(20);
+  const body = bodyOf(items);
+  const rates = {
+    writesPerSecond: Number(settings.writes),
+    readsPerSecond: Number(settings.reads),
+  };
+  async function probed(batchId: string, work: () => Promise<void>): Promise<ProbeSummary> {
+    probe.begin({ url, batchId, ...rates });
+    await work();
+    return probe.end();
   }
+
+  const first = await accept(url, bodyOf(5_000));
+  await untilCompleted(url, first);
+  await probed(first, () => delay(warmSeconds * 1_000));
+  const idle = await probed(first, () => delay(Number(settings["idle-seconds"]) * 1_000));
+
+  const startedAt = performance.now();
+  let id = first;
+  const accepting = await probed(first, async () => {
+    id = await accept(url, body);
+  });
+  const acceptedMs = performance.now() - startedAt;
+  const running = await probed(id, () => untilCompleted(url, id));
   const completedMs = performance.now() - startedAt;
-  const runningLatencies = await running.stop();
-  const bytes = [...lines(items)].reduce((sum, text) => sum + text.length, 0);
   return {
     store,
     items,
-    bytes,
+    bytes: body.reduce((sum, piece) => sum + piece.length, 0),
     acceptedMs: Math.round(acceptedMs),
     completedMs: Math.round(completedMs),
     itemsPerSecond: Math.round((items * 1_000) / (completedMs - acceptedMs)),
     peakResidentMiB: peakResidentMiB(server),
-    idleWriteP99Ms: round(percentile(idleLatencies, 99)),
-    acceptingWriteP99Ms: round(percentile(acceptingLatencies, 99)),
-    runningWriteP99Ms: round(percentile(runningLatencies, 99)),
-    statusP99Ms: round(percentile(reads, 99)),
+    idle,
+    accepting,
+    running,
   };
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 10) / 10;
 }
 
 async function runOn(store: string, items: number): Promise<BatchRun> {
@@ -180,18 +159,34 @@ async function runOn(store: string, items: number): Promise<BatchRun> {
     },
     readyText: "APIForge ready",
   });
+  const probe = await Probe.start();
   try {
-    return await measure(store, items, server);
+    return await measure(store, items, server, probe);
   } finally {
+    probe.stop();
     await server.stop();
     await postgres?.stop();
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
 
+/** One line a run: writes and reads as `idle / accepting / running`. */
+function row({ idle, accepting, running, ...run }: BatchRun) {
+  const phases = [idle, accepting, running];
+  const of = (name: keyof ProbeSummary): string => phases.map((phase) => phase[name]).join(" / ");
+  const { store, items, acceptedMs, itemsPerSecond, peakResidentMiB } = run;
+  return {
+    ...{ store, items, acceptedMs, itemsPerSecond, peakResidentMiB },
+    ...{ writeP50: of("writeP50Ms"), writeP99: of("writeP99Ms") },
+    ...{ readP50: of("readP50Ms"), readP99: of("readP99Ms"), tool: of("ownDelayP99Ms") },
+  };
+}
+
 const runs: BatchRun[] = [];
-for (const store of settings.stores.split(",")) {
-  for (const items of settings.items.split(",")) runs.push(await runOn(store, Number(items)));
+for (let round = 1; round <= Number(settings.rounds); round++) {
+  for (const store of settings.stores.split(",")) {
+    for (const items of settings.items.split(",")) runs.push(await runOn(store, Number(items)));
+  }
 }
 const file = writeResult("batch", {
   settings,
@@ -199,5 +194,5 @@ const file = writeResult("batch", {
   versions: describeVersions(["fastify", "pg"]),
   runs,
 });
-console.table(runs);
+console.table(runs.map(row));
 console.log(`Raw results: ${file}`);

@@ -4,6 +4,14 @@ import { bulks, type Engine, type EngineOptions } from "../engine.ts";
 
 const actor = { tenant: "ten_bench", requestId: "req_bench" };
 
+const unendedText = (unendedPacks: string): string =>
+  `select n from forge_jobs where state in (1, 2) union all ${unendedPacks} limit 1`;
+const unendedTexts = {
+  sqlite: unendedText("select n from forge_job_packs where unended > 0"),
+  postgres: unendedText(`select n from forge_job_packs where taken < count
+    union all select n from forge_pack_leases`),
+};
+
 /** APIForge on the directory's SQLite file, or on the PostgreSQL of a `postgres://` address. */
 export async function openApiforge(options: EngineOptions): Promise<Engine> {
   const { store, concurrency, onJob } = options;
@@ -11,7 +19,8 @@ export async function openApiforge(options: EngineOptions): Promise<Engine> {
     input: z.object({ n: z.number() }),
     run: async () => onJob(),
   });
-  const place = store.startsWith("postgres:") ? { databaseUrl: store } : { dataDir: store };
+  const dialect = store.startsWith("postgres:") ? "postgres" : "sqlite";
+  const place = dialect === "postgres" ? { databaseUrl: store } : { dataDir: store };
   const open = (jobConcurrency: number): Promise<Forge> =>
     createForge({ jobs: [noop] }, { config: { ...place, logLevel: "warn", jobConcurrency } });
   let forge = await open(0);
@@ -32,13 +41,10 @@ export async function openApiforge(options: EngineOptions): Promise<Engine> {
       forge = await open(concurrency);
     },
     async isDrained() {
-      const [row] = await forge.durable.read(
-        "count",
-        ({ sql }) => sql<{ n: number }>`select n from forge_jobs where state in (1, 2)
-          union all select n from forge_job_packs where taken < count
-          union all select n from forge_pack_leases limit 1`,
+      const result = await forge.durable.read("count", ({ runner }) =>
+        runner.queryText(unendedTexts[dialect], []),
       );
-      return row === undefined;
+      return result.rows.length === 0;
     },
     close: () => forge.stop(),
   };

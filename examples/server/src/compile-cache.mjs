@@ -5,6 +5,12 @@
  */
 import { enableCompileCache, getCompileCacheDir } from "node:module";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+// For `start-garbage.ts`. Before the cache is on, as a cache is of use only to the flags it was made with.
+setFlagsFromString("--expose-gc");
+globalThis.gc = runInNewContext("gc");
 
 enableCompileCache(
   fileURLToPath(new URL("../../../node_modules/.cache/compiled", import.meta.url)),

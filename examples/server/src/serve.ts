@@ -5,6 +5,7 @@ import { projects } from "@apiforge/example-projects";
 import { ApiForgeError, createForge, runForge, type System } from "apiforge";
 
 import { connectProviders } from "./providers.ts";
+import { collectStartGarbage } from "./start-garbage.ts";
 import type { TwilioSender } from "./twilio.ts";
 
 /** Serves every example system until a signal stops it; says why when it cannot start. */
@@ -20,6 +21,7 @@ export async function serve(): Promise<void> {
     ]);
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
+    collectStartGarbage();
     const { url } = await runForge(forge);
     own.resolve(url);
   } catch (error) {

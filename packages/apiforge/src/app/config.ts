@@ -4,6 +4,10 @@ import { appError } from "./errors.ts";
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** Which answers the access log has a line for; `errors` are those of status 4xx and 5xx. */
+export const accessLogs = ["off", "errors", "all"] as const;
+export type AccessLog = (typeof accessLogs)[number];
+
 /** What an operator decides. Every setting is one environment variable; see docs/reference/configuration.md. */
 export interface Config {
   /** `HOST`: address to listen on. */
@@ -30,8 +34,16 @@ export interface Config {
   readonly jobConcurrency: number;
   /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
   readonly jobTotalConcurrency: number | undefined;
+  /** `APIFORGE_CONNECTIONS_PER_ADDRESS`: connections that one address may have open at a time. */
+  readonly maxConnectionsPerAddress: number;
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
+  /** `APIFORGE_ACCESS_LOG`: which answers get a line in the log. */
+  readonly accessLog: AccessLog;
+  /** `APIFORGE_SERVER_TIMING`: answers to known callers say how long each stage took. */
+  readonly serverTiming: boolean;
+  /** `APIFORGE_METRICS_TOKEN`: bearer token that `/metrics` asks for; absent, only this machine may read it. */
+  readonly metricsToken: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -57,7 +69,15 @@ const settings = {
     parse: integer(1, 100_000),
     default: undefined,
   },
-  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: logLevel, default: "info" },
+  maxConnectionsPerAddress: {
+    name: "APIFORGE_CONNECTIONS_PER_ADDRESS",
+    parse: integer(1, 1_000_000),
+    default: 10_000,
+  },
+  logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
+  accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
+  serverTiming: { name: "APIFORGE_SERVER_TIMING", parse: flag, default: false },
+  metricsToken: { name: "APIFORGE_METRICS_TOKEN", parse: secretText, default: undefined },
 } as const satisfies {
   readonly [K in keyof Config]: {
     readonly name: string;
@@ -105,6 +125,10 @@ function text(value: string): string {
   return value;
 }
 
+function flag(value: string): boolean | Problem {
+  return value === "true" || value === "false" ? value === "true" : new Problem("true or false");
+}
+
 function secretText(value: string): string | Problem {
   return value.length >= 32 ? value : new Problem("at least 32 characters long");
 }
@@ -133,8 +157,7 @@ function keyUrl(value: string): string | Problem {
   return isLocal ? value : url("https:")(value);
 }
 
-function logLevel(value: string): LogLevel | Problem {
-  return (
-    logLevels.find((level) => level === value) ?? new Problem(`one of ${logLevels.join(", ")}`)
-  );
+function oneOf<Word extends string>(words: readonly Word[]): (value: string) => Word | Problem {
+  return (value) =>
+    words.find((word) => word === value) ?? new Problem(`one of ${words.join(", ")}`);
 }

@@ -2,12 +2,17 @@ import { hash } from "node:crypto";
 import { join } from "node:path";
 import { pino } from "pino";
 
+import { evidenceOptions } from "./evidence.ts";
 import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
 import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type CorsOptions,
   type Edge,
+  type ErrorReporter,
+  type OnError,
+  type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
@@ -26,8 +31,18 @@ export interface ForgeOptions {
   readonly config?: Partial<Config>;
   /** What differs for single queues: reserved slots out of `config.jobTotalConcurrency`, a concurrency of their own. */
   readonly queues?: Readonly<Record<string, QueueSettings>>;
+  /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
+  readonly issuers?: readonly TrustedIssuer[];
+  /** Pages of other origins that may call routes without a `cors` of their own; default none. */
+  readonly cors?: CorsOptions;
+  /** Limits of the whole server, plans among them; those of a route stand on the route. */
+  readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
   readonly log?: Log;
+  /** Changes what callers are told of errors; default nothing. */
+  readonly onError?: OnError;
+  /** Told of errors that nobody made on purpose, for instance {@link sentryReporter}; default nobody. */
+  readonly reporter?: ErrorReporter;
 }
 
 /** A server over its systems. */
@@ -65,7 +80,7 @@ export async function createForge(
   const system = mergeSystems([systems].flat());
   const store = await openStore(config, system.migrations, log);
   try {
-    return await assemble(config, system, store, log, options.queues ?? {});
+    return await assemble(config, system, store, log, options);
   } catch (error) {
     await store.close();
     throw keysFailure(error);
@@ -77,7 +92,7 @@ async function assemble(
   system: Required<System>,
   store: Store,
   log: Log,
-  queues: Readonly<Record<string, QueueSettings>>,
+  options: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const durable = createDurable({
@@ -88,12 +103,12 @@ async function assemble(
     schedules: system.schedules,
     batches: system.batches,
     concurrency: config.jobConcurrency,
-    queues,
+    queues: options.queues ?? {},
     ...(config.jobTotalConcurrency === undefined
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log);
+  const edge = await buildEdge(config, system, store, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -122,20 +137,28 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
+  { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
     routes: system.routes,
+    stages: system.stages,
+    limits,
     durable,
     log,
     clock: systemClock,
-    verifier: createTokenVerifier({ issuers, clock: systemClock }),
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
     cursorKey: hash(
       "sha256",
       `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
       "buffer",
     ),
     ready: () => store.check(),
+    ...evidenceOptions(config, durable),
+    ...(onError === undefined ? {} : { onError }),
+    ...(reporter === undefined ? {} : { reporter }),
+    ...(cors === undefined ? {} : { cors }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

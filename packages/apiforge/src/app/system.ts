@@ -4,12 +4,14 @@ import type {
   JobDefinition,
   ScheduleDefinition,
 } from "../durable/index.ts";
-import type { Route } from "../edge/index.ts";
+import type { PlacedStage, Route } from "../edge/index.ts";
 import type { Migration } from "../store/index.ts";
 
 /** One system that a forge serves: its routes with the work that they leave behind. */
 export interface System {
   readonly routes?: readonly Route[];
+  /** For the routes of all systems; see {@link stage}. */
+  readonly stages?: readonly PlacedStage[];
   readonly jobs?: readonly JobDefinition[];
   readonly consumers?: readonly ConsumerDefinition[];
   readonly batches?: readonly BatchDefinition[];
@@ -23,6 +25,7 @@ export interface System {
 export function mergeSystems(systems: readonly System[]): Required<System> {
   return {
     routes: systems.flatMap((system) => system.routes ?? []),
+    stages: systems.flatMap((system) => system.stages ?? []),
     jobs: systems.flatMap((system) => system.jobs ?? []),
     consumers: systems.flatMap((system) => system.consumers ?? []),
     batches: systems.flatMap((system) => system.batches ?? []),

@@ -5,7 +5,9 @@ import {
   type Clock,
   type Duration,
   type Log,
+  type Metric,
 } from "../kernel/index.ts";
+import { registeredTracer } from "../resilience/index.ts";
 import type { Store } from "../store/index.ts";
 import { createBatches, type Batches } from "./batches/batches.ts";
 import { Breather } from "./batches/breather.ts";
@@ -17,9 +19,11 @@ import { ConsumerRunner } from "./events/consumer-runner.ts";
 import type { WriteOutcome, WriteRequest } from "./execute.ts";
 import { Executor } from "./executor.ts";
 import { Housekeeper } from "./housekeeper.ts";
+import { AttemptCounts } from "./jobs/attempt-counts.ts";
 import { LeaseKeeper } from "./jobs/lease-keeper.ts";
 import { Slots, type QueueSlots } from "./jobs/slots.ts";
 import { QueueWorker, type WorkerParts } from "./jobs/worker.ts";
+import { durableMetrics } from "./metrics.ts";
 import {
   createJobManagement,
   createQueueManagement,
@@ -89,6 +93,8 @@ export interface Durable {
   readonly batches: Batches;
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
+  /** What waits and what was done, for an operator to watch. */
+  metrics(): Promise<readonly Metric[]>;
   /** Recovers what a crashed process left and begins to run jobs, consumers and schedules. */
   start(): Promise<void>;
   /** Finishes running attempts within `deadlineMs`, gives back the rest. Nothing of it runs afterwards. */
@@ -112,11 +118,13 @@ class DurableCore implements Durable {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #executor: Executor;
+  readonly #breather: Breather;
   readonly #workers: readonly QueueWorker[];
   readonly #consumers: readonly ConsumerRunner[];
   readonly #scheduler: Scheduler;
   readonly #keeper: LeaseKeeper;
   readonly #housekeeper: Housekeeper;
+  readonly #attempts = new AttemptCounts();
   readonly #wake = (): void => {
     for (const worker of this.#workers) worker.wake();
     for (const consumer of this.#consumers) consumer.wake();
@@ -124,7 +132,8 @@ class DurableCore implements Durable {
 
   constructor(options: DurableOptions) {
     const { store, log, clock = systemClock, random = Math.random, batches = [] } = options;
-    const chunkParts = { store, clock, log, random, breather: new Breather() };
+    this.#breather = new Breather(clock);
+    const chunkParts = { store, clock, log, random, breather: this.#breather };
     const jobs = [
       ...options.jobs,
       ...batches.map((definition) => chunkJob(definition, chunkParts)),
@@ -138,6 +147,8 @@ class DurableCore implements Durable {
       owner,
       random,
       definitions: byName("job", jobs),
+      attempts: this.#attempts,
+      tracer: registeredTracer(),
       onCommit: this.#wake,
       slots: slotsOf(queueNames(jobs), options),
       onSlotFree: () => {
@@ -150,7 +161,7 @@ class DurableCore implements Durable {
     byName("batch", batches);
     this.#store = store;
     this.#clock = clock;
-    this.batches = createBatches(store, clock);
+    this.batches = createBatches(store, clock, this.#breather);
     this.#executor = new Executor(store, clock, this.#wake);
     this.#workers = queueNames(jobs).map((queue) => {
       const { concurrency } = queueSlots(queue, options);
@@ -200,11 +211,14 @@ class DurableCore implements Durable {
   }
 
   execute(request: WriteRequest): Promise<WriteOutcome> {
-    return this.#executor.execute(request);
+    const outcome = this.#executor.execute(request);
+    // One that takes in a body lasts as long as its sender sends.
+    return request.prepare === undefined ? this.#breather.before(outcome) : outcome;
   }
 
   read<T>(label: string, work: (reader: Reader) => Promise<T>, tenant?: string): Promise<T> {
-    return this.#store.read(label, (runner) => work(createReader(runner)), tenant);
+    const reading = this.#store.read(label, (runner) => work(createReader(runner)), tenant);
+    return this.#breather.before(reading);
   }
 
   async transact<T>(
@@ -217,6 +231,10 @@ class DurableCore implements Durable {
     );
     this.#wake();
     return value;
+  }
+
+  metrics(): Promise<readonly Metric[]> {
+    return durableMetrics(this.#store, this.#attempts);
   }
 
   async start(): Promise<void> {

@@ -3,26 +3,48 @@ import type { IncomingMessage } from "node:http";
 import type { Clock } from "../kernel/index.ts";
 import { answerClientError } from "./client-error.ts";
 
+/** How long a body may take. */
+export interface BodyLimits {
+  /** For all of it. */
+  readonly totalMs: number;
+  /** Without a single byte. */
+  readonly idleMs: number;
+  /** Below this rate, averaged over `idleMs`, it counts as idle. */
+  readonly minBytesPerSecond: number;
+  /** How often they are looked at. */
+  readonly checkMs: number;
+}
+
+interface Arrival {
+  readonly beganAt: number;
+  /** Since when the rate is measured, and what the socket had brought then. */
+  measuredAt: number;
+  bytes: number;
+}
+
 /**
- * Refuses bodies that do not arrive in time. Node has one such limit for the whole server, which a
- * route that takes millions of items raises for all; the other routes keep theirs by this one.
+ * Refuses bodies that do not arrive in time. Node has one limit for the whole server and for all of
+ * a request, which a route that takes millions of items raises; these hold for the other routes.
  */
 export class BodyDeadline {
   readonly #clock: Clock;
-  readonly #limitMs: number;
-  readonly #checkMs: number;
-  /** When each request began whose body is not read yet, oldest first. */
-  readonly #pending = new Map<IncomingMessage, number>();
+  readonly #limits: BodyLimits;
+  /** Requests whose body is not read yet. */
+  readonly #pending = new Map<IncomingMessage, Arrival>();
   #isWatching = false;
 
-  constructor(clock: Clock, limitMs: number, checkMs: number) {
+  constructor(clock: Clock, limits: BodyLimits) {
     this.#clock = clock;
-    this.#limitMs = limitMs;
-    this.#checkMs = checkMs;
+    this.#limits = limits;
   }
 
   begin(request: IncomingMessage): void {
-    this.#pending.set(request, this.#clock.now());
+    const beganAt = this.#clock.now();
+    this.#pending.set(request, {
+      beganAt,
+      measuredAt: beganAt,
+      bytes: request.socket.bytesRead,
+    });
     // One timer for all: a timer of its own would cost each request more than its entry.
     if (!this.#isWatching) this.#watch();
   }
@@ -33,10 +55,10 @@ export class BodyDeadline {
   }
 
   #check(): void {
-    const oldestAt = this.#clock.now() - this.#limitMs;
-    for (const [request, beganAt] of this.#pending) {
+    const now = this.#clock.now();
+    for (const [request, arrival] of this.#pending) {
       const isOver = request.complete || request.destroyed;
-      if (!isOver && beganAt > oldestAt) continue;
+      if (!isOver && !this.#isLate(arrival, request.socket.bytesRead, now)) continue;
       this.#pending.delete(request);
       if (!isOver) answerClientError(bodyTimeout(), request.socket);
     }
@@ -44,9 +66,20 @@ export class BodyDeadline {
     if (this.#pending.size > 0) this.#watch();
   }
 
+  #isLate(arrival: Arrival, bytes: number, now: number): boolean {
+    const { totalMs, idleMs, minBytesPerSecond } = this.#limits;
+    if (now - arrival.beganAt >= totalMs) return true;
+    const measuredMs = now - arrival.measuredAt;
+    if (measuredMs < idleMs) return false;
+    if ((bytes - arrival.bytes) * 1_000 < minBytesPerSecond * measuredMs) return true;
+    arrival.measuredAt = now;
+    arrival.bytes = bytes;
+    return false;
+  }
+
   #watch(): void {
     this.#isWatching = true;
-    this.#clock.after(this.#checkMs, () => this.#check());
+    this.#clock.after(this.#limits.checkMs, () => this.#check());
   }
 }
 

@@ -6,14 +6,28 @@ import { edgeError } from "./errors.ts";
 import { preferredForm, renderFailure, toFailure } from "./problem.ts";
 import { requestId } from "./stages/correlate.ts";
 
+const answered = new WeakSet<Socket>();
+
+/** Whatever else `socket` brings is not answered: the answer that is under way is its last. */
+export function ignoreRestOf(socket: Socket): void {
+  answered.add(socket);
+}
+
 /** Answers bytes that are not an HTTP request that Node can read, and closes the connection. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  // Node reads on behind a head that was refused, and may find that it cannot.
+  if (answered.has(socket)) return;
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy(error);
     return;
   }
+  answerOn(socket, clientError(error.code));
+}
+
+/** Answers `error` on a connection that no request stands for, and ends it. */
+export function answerOn(socket: Socket, error: ApiForgeError): void {
   const id = newId("req");
-  const failure = toFailure(clientError(error.code));
+  const failure = toFailure(error);
   const body = renderFailure(failure, id, "application/json");
   const lines = [
     `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status] ?? "Error"}`,
@@ -23,6 +37,9 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
     `X-Request-Id: ${id}`,
     "Connection: close",
   ];
+  if (failure.retryAfterSeconds !== undefined) {
+    lines.push(`Retry-After: ${failure.retryAfterSeconds}`);
+  }
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }
 

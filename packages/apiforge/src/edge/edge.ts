@@ -6,21 +6,32 @@ import Fastify, {
 } from "fastify";
 
 import type { Clock, Log } from "../kernel/index.ts";
+import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
-import { BodyDeadline } from "./body-deadline.ts";
+import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
+import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
+import { accessLog, type AccessLogOptions } from "./evidence/access-log.ts";
+import type { ErrorReporter, OnError } from "./evidence/error-hooks.ts";
+import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
+import { processMetrics } from "./evidence/metrics/process-metrics.ts";
+import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
+import type { Stopwatch } from "./evidence/observe.ts";
+import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
+import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
-import { mountPipeline, mountRoute, type Services } from "./pipeline.ts";
+import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
+import type { PlacedStage } from "./stage.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
-import { fail } from "./stages/fail.ts";
+import { routedUrl } from "./stages/guard.ts";
 
 /** Options of {@link createEdge}. */
 export interface EdgeOptions {
@@ -36,6 +47,26 @@ export interface EdgeOptions {
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
   readonly jwks?: () => object;
+  /** Stages of the application; see `stage`. */
+  readonly stages?: readonly PlacedStage[];
+  /** One line in the log for each answer; default none. */
+  readonly accessLog?: AccessLogOptions;
+  /** Counts requests and serves `GET /metrics`; default neither. */
+  readonly metrics?: MetricsOptions;
+  /** `Server-Timing` on the answers to known callers; default false. */
+  readonly serverTiming?: boolean;
+  /** Changes what callers are told of errors; see {@link OnError}. */
+  readonly onError?: OnError;
+  /** Told of errors that nobody made on purpose; default nobody. */
+  readonly reporter?: ErrorReporter;
+  /** What durations are measured by; default `performance.now`. */
+  readonly stopwatch?: Stopwatch;
+  /** Pages of other origins that may call routes without a word of their own; default none. */
+  readonly cors?: CorsOptions;
+  /** Connections that one address may have open at a time; default 10,000: behind a proxy all come from its address. Lower it where clients connect themselves. */
+  readonly maxConnectionsPerAddress?: number;
+  /** Limits of the whole server; those of a route stand on the route. */
+  readonly limits?: ServerLimits;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -64,6 +95,14 @@ const requestTimeoutMs = 30_000;
 const streamedRequestTimeoutMs = 300_000;
 const headersTimeoutMs = 10_000;
 const timeoutCheckIntervalMs = 5_000;
+const bodyLimits: BodyLimits = {
+  totalMs: requestTimeoutMs,
+  idleMs: 15_000,
+  // Below a modem's; a body that needs less has arrived whole by the first look.
+  minBytesPerSecond: 100,
+  checkMs: timeoutCheckIntervalMs,
+};
+const defaultMaxConnectionsPerAddress = 10_000;
 
 /**
  * Builds the HTTP edge. Every answer carries `X-Request-Id`; every failure is the one error
@@ -75,6 +114,10 @@ export function createEdge(options: EdgeOptions): Edge {
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
+  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
+  if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
+  if (options.metrics !== undefined) ownPaths.push("/metrics");
+  const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -84,30 +127,44 @@ export function createEdge(options: EdgeOptions): Edge {
     isClosing: () => closing.signal.aborted,
     closing: closing.signal,
     clock,
-    bodyDeadline: takesStreams
-      ? new BodyDeadline(clock, requestTimeoutMs, timeoutCheckIntervalMs)
-      : undefined,
+    bodyDeadline: new BodyDeadline(clock, bodyLimits),
+    answers: new AnswerQueue(),
+    routes: options.routes,
+    cors: options.cors,
+    limits: new LimitBook(clock, options.limits ?? {}),
+    load: options.limits?.load,
+    allowedMethods: createAllowedMethods([
+      ...options.routes,
+      ...ownPaths.map((path) => ({ method: "GET", path }) as const),
+    ]),
+    observers: [
+      ...(requests === undefined ? [] : [requests.observerOf]),
+      ...(options.accessLog === undefined ? [] : [accessLog(log, options.accessLog)]),
+    ],
+    stopwatch: options.stopwatch ?? (() => performance.now()),
+    serverTiming: options.serverTiming ?? false,
+    errorHooks: { onError: options.onError, reporter: options.reporter },
   };
-  const server = createServer(
-    log,
-    services.isClosing,
-    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
+  const pipeline = new Pipeline(services, options.stages ?? []);
+  const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  capConnections(
+    server.server,
+    options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
   );
-  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
-  if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
-  const allowedMethods = createAllowedMethods([
-    ...options.routes,
-    ...ownPaths.map((path) => ({ method: "GET", path }) as const),
-  ]);
-  mountPipeline(server, services, allowedMethods);
+  pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
   mountDocuments(server, options);
-  for (const route of options.routes) mountRoute(server, route, services);
+  if (requests !== undefined) {
+    const { token, sources = [] } = options.metrics ?? {};
+    mountMetrics(server, [requests.read, processMetrics(closing.signal), ...sources], token);
+  }
+  for (const route of options.routes) pipeline.mountRoute(server, route);
 
   async function close(): Promise<void> {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      await options.reporter?.flush?.();
     } finally {
       timer.cancel();
     }
@@ -126,8 +183,7 @@ export function createEdge(options: EdgeOptions): Edge {
   };
 }
 
-function createServer(log: Log, isClosing: () => boolean, requestTimeout: number): FastifyInstance {
-  const sendFailure = fail(log, isClosing);
+function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstance {
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -137,13 +193,14 @@ function createServer(log: Log, isClosing: () => boolean, requestTimeout: number
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout,
     routerOptions: { maxParamLength },
+    rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => sendFailure(error, request, reply),
+    frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
     http: {
       headersTimeout: headersTimeoutMs,
       requestTimeout,
       connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the route stage does it.
+      // Node would answer a missing Host without our envelope; the guard does it.
       requireHostHeader: false,
     },
   });

@@ -32,6 +32,10 @@ export const edgeErrors = {
   unsupported_media_type: { type: "invalid_request_error", status: 415, retryable: false },
   expectation_failed: { type: "invalid_request_error", status: 417, retryable: false },
   headers_too_large: { type: "invalid_request_error", status: 431, retryable: false },
+  too_many_connections: { type: "rate_limit_error", status: 429, retryable: true },
+  rate_limited: { type: "rate_limit_error", status: 429, retryable: true },
+  too_many_in_flight: { type: "rate_limit_error", status: 429, retryable: true },
+  overloaded: { type: "api_error", status: 503, retryable: true },
   reply_invalid: { type: "api_error", status: 500, retryable: false },
   internal_error: { type: "api_error", status: 500, retryable: true },
 } as const;

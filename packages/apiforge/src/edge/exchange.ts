@@ -1,7 +1,16 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { Context, Span } from "@opentelemetry/api";
+import type { FastifyReply, FastifyRequest } from "fastify";
 
+import type { IdempotencyKey } from "../durable/index.ts";
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
+import type { Admission } from "./limits/limiter.ts";
+import type { StageTimings } from "./evidence/server-timing.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { RouteStages } from "./route-stages.ts";
+import type { Route } from "./route.ts";
+import type { ValidRequest } from "./stages/validate.ts";
 
 /** What is known about a request apart from its content. */
 export interface RequestInfo {
@@ -18,30 +27,73 @@ export interface RequestInfo {
 /** One request on its way through the stages; each stage fills in what it finds out. */
 export class Exchange implements RequestInfo {
   readonly id: string;
-  readonly traceparent: string | undefined;
+  /** Undefined for what no route answers. */
+  readonly route: Route | undefined;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Set by `correlate`. */
+  traceparent: string | undefined = undefined;
+  /** Set by `authenticate`. */
   principal: Principal | undefined = undefined;
+  /** Set by `admit`: what the limits said that apply to this request. */
+  admission: Admission | undefined = undefined;
+  /** Set by `validate`. */
+  valid: ValidRequest | undefined = undefined;
+  /** Set by `idempotency`. */
+  idempotencyKey: IdempotencyKey | undefined = undefined;
+  /** The request's span, where an OpenTelemetry SDK is registered. */
+  span: Span | undefined = undefined;
+  /** Where the edge was told to measure its stages. */
+  timings: StageTimings | undefined = undefined;
+  /** What spans of the stage at work belong under. */
+  traceContext: Context | undefined = undefined;
+  /** Code of the error that answers; undefined for other answers, and for one that is replayed. */
+  failureCode: string | undefined = undefined;
+  /** When the first observed stage was entered, by the edge's stopwatch; negative once it is answered. */
+  beganMs: number | undefined = undefined;
+  /** Set by the stage that answers; those behind it are not entered. */
+  answer: Outgoing | undefined = undefined;
   readonly #log: Log;
-  readonly #response: ServerResponse;
   readonly #closing: AbortSignal;
   #requestLog: Log | undefined = undefined;
   #signal: AbortSignal | undefined = undefined;
 
   constructor(
-    id: string,
-    traceparent: string | undefined,
+    route: Route | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
     log: Log,
-    response: ServerResponse,
     closing: AbortSignal,
   ) {
-    this.id = id;
-    this.traceparent = traceparent;
+    this.id = request.id;
+    this.route = route;
+    this.request = request;
+    this.reply = reply;
     this.#log = log;
-    this.#response = response;
     this.#closing = closing;
   }
 
+  get method(): string {
+    return this.request.method;
+  }
+
+  /** Path and query as they were sent. */
+  get url(): string {
+    return this.request.url;
+  }
+
+  /** Names in lower case. */
+  get headers(): IncomingHttpHeaders {
+    return this.request.headers;
+  }
+
+  /** Puts a header on the answer, whatever it will be; a header of the answer itself wins. */
+  setHeader(name: string, value: string): void {
+    this.reply.header(name, value);
+  }
+
   get signal(): AbortSignal {
-    this.#signal ??= endOf(this.#response, this.#closing);
+    this.#signal ??= endOf(this.reply.raw, this.#closing);
     return this.#signal;
   }
 
@@ -50,9 +102,14 @@ export class Exchange implements RequestInfo {
     return this.#requestLog;
   }
 
+  /** The trace that the request belongs to: the caller's, or the one that begins with it. */
+  get traceId(): string | undefined {
+    return this.span?.spanContext().traceId ?? this.traceparent?.slice(3, 35);
+  }
+
   #fields(): LogFields {
-    if (this.traceparent === undefined) return { requestId: this.id };
-    return { requestId: this.id, traceId: this.traceparent.slice(3, 35) };
+    const { id: requestId, traceId } = this;
+    return traceId === undefined ? { requestId } : { requestId, traceId };
   }
 }
 
@@ -79,7 +136,11 @@ function withFields(log: Log, bound: LogFields): Log {
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Set by the first stage. */
+    /** Set before the first stage. */
     exchange: Exchange;
+  }
+  interface FastifyContextConfig {
+    /** The stages of the declared route behind this one. */
+    stages?: RouteStages;
   }
 }

@@ -3,15 +3,22 @@ export {
   createTokenVerifier,
   type TokenVerifier,
   type TokenVerifierOptions,
-  type TrustedIssuer,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export { issuers } from "./auth/issuers/index.ts";
+export type {
+  ClaimMap,
+  ClaimSource,
+  SignatureAlgorithm,
+  TrustedIssuer,
+} from "./auth/trusted-issuer.ts";
 export {
   createDevIssuer,
   type DevIssuer,
   type DevIssuerOptions,
   type DevToken,
 } from "./auth/dev-issuer.ts";
+export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";
 export {
@@ -25,7 +32,31 @@ export {
   unauthorized,
   unprocessable,
 } from "./errors.ts";
-export type { RequestInfo } from "./exchange.ts";
+export type { AccessLogOptions, StatusClass } from "./evidence/access-log.ts";
+export type {
+  ErrorChanges,
+  ErrorReporter,
+  OnError,
+  ReportContext,
+} from "./evidence/error-hooks.ts";
+export { sentryReporter, type SentryClient } from "./evidence/sentry.ts";
+export type { Failure } from "./problem.ts";
+export type { MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
+export type { Exchange, RequestInfo } from "./exchange.ts";
+export { plainAnswer, type Outgoing } from "./outgoing.ts";
+export {
+  stage,
+  stageOrder,
+  type Enter,
+  type Leave,
+  type PlacedStage,
+  type Stage,
+  type StageName,
+  type Steps,
+} from "./stage.ts";
+export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LimitBy, LimitOptions } from "./limits/policy.ts";
+export type { SubjectPart } from "./limits/subject.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {
@@ -50,6 +81,7 @@ export {
   type ReplyOf,
   type Route,
   type RouteOptions,
+  type UnknownFields,
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

@@ -1,24 +1,46 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
-import type { Answer } from "../durable/index.ts";
+import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
-import type { BodyDeadline } from "./body-deadline.ts";
-import { BatchBody } from "./body/batch-body.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
+import type { AnswerQueue } from "./answer-queue.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { BodyDeadline } from "./body-deadline.ts";
+import type { CorsOptions } from "./cors/policy.ts";
+import { BatchBody } from "./body/batch-body.ts";
 import type { CursorCodec } from "./cursor.ts";
+import type { ErrorHooks } from "./evidence/error-hooks.ts";
+import { withServerTiming } from "./evidence/server-timing.ts";
+import { observe, type ObserverOf, type Stopwatch } from "./evidence/observe.ts";
+import { traceBackend, traceRequests } from "./evidence/tracing.ts";
+import { Exchange } from "./exchange.ts";
+import type { LimitBook } from "./limits/limit-book.ts";
+import {
+  enterAll,
+  stagesOf,
+  withPlaced,
+  type RouteStages,
+  type StageTable,
+} from "./route-stages.ts";
 import type { Route } from "./route.ts";
+import { send, write } from "./send.ts";
+import type { PlacedStage } from "./stage.ts";
+import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
-import { backend, type BackendAnswer, type DurableBackend } from "./stages/backend.ts";
+import { authorize } from "./stages/authorize.ts";
+import { backend, type DurableBackend } from "./stages/backend.ts";
+import { cors, policies, preflight } from "./stages/cors.ts";
 import { correlate } from "./stages/correlate.ts";
-import { fail } from "./stages/fail.ts";
+import { failureAnswer } from "./stages/fail.ts";
+import { guard } from "./stages/guard.ts";
 import { idempotency } from "./stages/idempotency.ts";
+import { limitBody } from "./stages/limit-body.ts";
+import { limitInFlight } from "./stages/limit-in-flight.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
-import { route as refuseUnrouted } from "./stages/route.ts";
-import { shape } from "./stages/shape.ts";
+import { refuseUnrouted } from "./stages/route.ts";
+import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
-import { streamBody } from "./stream-body.ts";
 
 /** What the stages work with. */
 export interface Services {
@@ -32,42 +54,138 @@ export interface Services {
   /** Aborts then. */
   readonly closing: AbortSignal;
   readonly clock: Clock;
-  /** Undefined where the server's own limit holds for every route. */
-  readonly bodyDeadline: BodyDeadline | undefined;
+  readonly bodyDeadline: BodyDeadline;
+  readonly allowedMethods: AllowedMethods;
+  readonly answers: AnswerQueue;
+  readonly observers: readonly ObserverOf[];
+  readonly stopwatch: Stopwatch;
+  /** Answers to known callers say how long each place took. */
+  readonly serverTiming: boolean;
+  readonly errorHooks: ErrorHooks;
+  readonly routes: readonly Route[];
+  /** For routes without a word of their own, and for what no route answers. */
+  readonly cors: CorsOptions | undefined;
+  readonly limits: LimitBook;
+  readonly load: LoadLimit | undefined;
 }
 
-/**
- * The order of the stages is the architecture. Before the body is read:
- *
- *   guard          raw framing, Host and target checks; it will be the first hook here
- *   correlate
- *   route
- *   cors           preflight; it will stand between route and authenticate
- *   authenticate   (per route, see `mountRoute`)
- *   admit          limits and quotas; it will stand after authenticate
- *
- * With the body read: validate, idempotency, backend, shape. Whatever a stage throws: fail.
- */
-export function mountPipeline(
-  server: FastifyInstance,
-  services: Services,
-  allowedMethods: AllowedMethods,
-): void {
-  server.addHook("onRequest", correlate(services.log, services.closing));
-  server.addHook("onRequest", refuseUnrouted(allowedMethods));
-  server.setErrorHandler(fail(services.log, services.isClosing));
+/** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
+function builtInStages(services: Services): StageTable {
+  const tracer = registeredTracer();
+  const answering = backend(services);
+  const policyOf = policies(services.cors);
+  return {
+    guard: [observe(services.observers, services.stopwatch), guard],
+    correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
+    route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
+    cors: [cors(policyOf)],
+    authenticate: [
+      shedLoad(services.load),
+      admitEarly(services.limits),
+      authenticate(services.verifier, services.principals),
+    ],
+    authorize: [authorize],
+    admit: [admitLate(services.limits), limitInFlight],
+    receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
+    validate: [validate],
+    idempotency: [idempotency],
+    backend: [tracer === undefined ? answering : traceBackend(tracer, answering)],
+  };
 }
 
-/** Adds one declared route with its stages. */
-export function mountRoute(server: FastifyInstance, route: Route, services: Services): void {
-  const parser = bodyParser(route);
-  if (parser === undefined) return addRoute(server, route, services);
-  // Parsers belong to a context.
-  server.register(async (context) => {
-    context.removeAllContentTypeParsers();
-    parser(context);
-    addRoute(context, route, services);
-  });
+/** Takes the requests of one server through its stages. */
+export class Pipeline {
+  readonly #services: Services;
+  readonly #table: StageTable;
+  readonly #unrouted: RouteStages;
+
+  /** @throws {TypeError} for two stages of one name. */
+  constructor(services: Services, added: readonly PlacedStage[]) {
+    this.#services = services;
+    const table = withPlaced(builtInStages(services), added);
+    this.#table = services.serverTiming ? withServerTiming(table, services.stopwatch) : table;
+    this.#unrouted = stagesOf(this.#table, undefined);
+  }
+
+  /** Adds the hooks that all requests pass, declared routes' or not. */
+  mount(server: FastifyInstance): void {
+    server.addHook("onRequest", (request, reply, done) => {
+      const stages = request.routeOptions.config.stages ?? this.#unrouted;
+      const exchange = this.#begin(stages, request, reply);
+      this.#enter(stages, stages.early, exchange, () => done());
+    });
+    server.setErrorHandler((error, request, reply) => this.fail(error, request, reply));
+  }
+
+  /** Adds one declared route. */
+  mountRoute(server: FastifyInstance, route: Route): void {
+    const parser = bodyParser(route);
+    if (parser === undefined) return this.#addRoute(server, route);
+    // Parsers belong to a context.
+    server.register(async (context) => {
+      context.removeAllContentTypeParsers();
+      parser(context);
+      this.#addRoute(context, route);
+    });
+  }
+
+  /** Answers whatever was thrown with the one error envelope. */
+  fail(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const stages = request.routeOptions.config?.stages ?? this.#unrouted;
+    // Errors of the router itself come here without having passed a stage.
+    const exchange = request.exchange ?? this.#begin(stages, request, reply);
+    const answer = failureAnswer(error, exchange, this.#services.errorHooks);
+    try {
+      send(exchange, stages, answer, this.#services);
+    } catch (leaveError) {
+      exchange.log.error({ err: leaveError }, "a stage failed on the way out of an error");
+      write(exchange, answer, this.#services);
+    }
+  }
+
+  #begin(stages: RouteStages, request: FastifyRequest, reply: FastifyReply): Exchange {
+    const { log, closing } = this.#services;
+    request.exchange = new Exchange(stages.route, request, reply, log, closing);
+    return request.exchange;
+  }
+
+  #addRoute(server: FastifyInstance, route: Route): void {
+    const stages = stagesOf(this.#table, route);
+    const { bodyDeadline } = this.#services;
+    server.route({
+      method: route.method,
+      url: route.path,
+      bodyLimit: route.maxBodyBytes,
+      config: { stages },
+      handler: (request) => {
+        bodyDeadline.end(request.raw);
+        this.#enter(stages, stages.late, request.exchange, () => {
+          throw new TypeError(`No stage answered ${route.method} ${route.path}`);
+        });
+      },
+    });
+  }
+
+  /** Enters `steps`; sends the answer when one of them answered, else goes on with `next`. */
+  #enter(
+    stages: RouteStages,
+    steps: RouteStages["early"],
+    exchange: Exchange,
+    next: () => void,
+  ): void {
+    const goOn = (): void => {
+      if (exchange.answer === undefined) next();
+      else send(exchange, stages, exchange.answer, this.#services);
+    };
+    const refuse = (error: unknown): void => void exchange.reply.send(error);
+    try {
+      const wait = enterAll(steps, exchange);
+      if (wait === undefined) goOn();
+      else wait.then(goOn).catch(refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  }
 }
 
 /** What parses the bodies of a route that takes more than JSON. */
@@ -81,73 +199,4 @@ function bodyParser({ body }: Route): ((context: FastifyInstance) => void) | und
   if (!(body instanceof BatchBody)) return undefined;
   return (context) =>
     context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
-}
-
-function addRoute(server: FastifyInstance, route: Route, services: Services): void {
-  const onRequest = [];
-  if (route.auth === "jwt")
-    onRequest.push(authenticate(route, services.verifier, services.principals));
-  if (route.method !== "GET") {
-    onRequest.push(refuseEncodedBody);
-    const { bodyDeadline } = services;
-    if (bodyDeadline !== undefined && !(route.body instanceof BatchBody))
-      onRequest.push(limitBody(bodyDeadline));
-  }
-  server.route({
-    method: route.method,
-    url: route.path,
-    bodyLimit: route.maxBodyBytes,
-    onRequest,
-    handler: createHandler(route, services),
-  });
-}
-
-function limitBody(deadline: BodyDeadline): onRequestHookHandler {
-  return function limitRequestBody(request, _reply, done) {
-    deadline.begin(request.raw);
-    done();
-  };
-}
-
-function createHandler(route: Route, services: Services) {
-  const validateRequest = validate(route);
-  const readKey = idempotency(route);
-  const run = backend(route, services, shape(route));
-  const isRead = route.transaction === "read";
-  const isPublic = route.auth === "none";
-
-  return async function handle(request: FastifyRequest, reply: FastifyReply) {
-    services.bodyDeadline?.end(request.raw);
-    const valid = validateRequest(request);
-    const outcome = isRead
-      ? await run.read(request, valid)
-      : await run.write(request, valid, readKey(request, request.exchange.principal));
-    setHeaders(reply, outcome, isPublic);
-    if (services.isClosing()) reply.header("connection", "close");
-    if (outcome.stream === undefined) return bodyOf(outcome.answer);
-    const { clock } = services;
-    // Its head has left before anybody knew that the server would stop meanwhile.
-    reply.raw.once("finish", () => {
-      if (services.isClosing()) request.raw.socket.end();
-    });
-    return streamBody(outcome.stream.values, {
-      ...outcome.stream.kind,
-      clock,
-      log: request.exchange.log,
-    });
-  };
-}
-
-function setHeaders(reply: FastifyReply, outcome: BackendAnswer, isPublic: boolean): void {
-  const { answer, seq, isReplay } = outcome;
-  reply.code(answer.status);
-  // What a principal may see is not for caches in between, unless the handler says otherwise.
-  if (!isPublic) reply.header("cache-control", "no-store");
-  for (const name in answer.headers) reply.header(name, answer.headers[name]);
-  if (seq !== undefined) reply.header("x-forge-seq", String(seq));
-  if (isReplay) reply.header("idempotent-replayed", "true");
-}
-
-function bodyOf(answer: Answer): string | undefined {
-  return answer.body === "" ? undefined : answer.body;
 }

@@ -71,13 +71,18 @@ function isClientAbort(error: unknown): boolean {
 }
 
 /** The body of a failure in the form that was asked for. */
-export function renderFailure(failure: Failure, requestId: string, form: FailureForm): string {
-  const { type, code, message, param, status } = failure;
+export function renderFailure(
+  failure: Failure & { readonly fields?: Readonly<Record<string, unknown>> | undefined },
+  requestId: string,
+  form: FailureForm,
+): string {
+  const { type, code, message, param, status, fields } = failure;
   if (form === "application/json") {
-    return JSON.stringify({ error: { type, code, message, param, requestId } });
+    return JSON.stringify({ error: { ...fields, type, code, message, param, requestId } });
   }
   // RFC 9457: `type` names the kind of problem, `instance` this occurrence.
   return JSON.stringify({
+    ...fields,
     type: `urn:apiforge:error:${code}`,
     title: STATUS_CODES[status] ?? "Error",
     status,

@@ -10,6 +10,8 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
+  /** Milliseconds since some instant of this process, which no correction of the clock moves; absent, {@link now} serves. */
+  elapsed?(): number;
   /** Runs `callback` once after `delayMs`; a pending timer never keeps the process alive. */
   after(delayMs: number, callback: () => void): Timer;
 }
@@ -20,6 +22,7 @@ const longestDelayMs = 2_147_483_647;
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(delayMs, callback) {
     const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), longestDelayMs));
     handle.unref();

@@ -9,4 +9,5 @@ export {
 } from "./errors.ts";
 export { newId, randomText } from "./id.ts";
 export { silentLog, type Log, type LogFields } from "./log.ts";
+export type { Metric, MetricSource, MetricType, Sample } from "./metric.ts";
 export { onPoint, reach, type CrashPoint } from "./signals.ts";

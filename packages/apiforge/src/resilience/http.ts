@@ -1,3 +1,5 @@
+import { context, propagation, type TextMapSetter } from "@opentelemetry/api";
+
 import { ApiForgeError, systemClock, type Clock } from "../kernel/index.ts";
 import { startDeadline } from "./deadline.ts";
 import { resilienceError } from "./errors.ts";
@@ -75,6 +77,10 @@ export function answerError(
   return resilienceError(code, message, { retryAfterSeconds });
 }
 
+const headerSetter: TextMapSetter<Headers> = {
+  set: (headers, name, value) => headers.set(name, value),
+};
+
 function codeOf(status: number) {
   if (status === 429) return "provider_rate_limited";
   // RFC 9110 15.5.9 and RFC 8470 5.2: the request was not processed and may be sent again.
@@ -89,7 +95,10 @@ function newRequest(url: string | URL, init: RequestInit, provider: string): Req
     throw resilienceError("provider_request_invalid", message);
   }
   try {
-    return new Request(target, { ...init, redirect: "manual" });
+    const request = new Request(target, { ...init, redirect: "manual" });
+    // Of the span at work, by the propagator that an OpenTelemetry SDK has registered; else nothing.
+    propagation.inject(context.active(), request.headers, headerSetter);
+    return request;
   } catch {
     // A URL with a user name, or a header of two lines. The platform's message quotes what it
     // refuses, so it is not kept as a cause.

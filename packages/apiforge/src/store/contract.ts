@@ -278,6 +278,39 @@ export interface QueueStore {
   paused(limit: number): Promise<readonly Pause[]>;
 }
 
+/** Jobs of one queue in one state. */
+export interface QueueFigures {
+  readonly queue: string;
+  readonly state: JobState;
+  /** Counted up to 100,000. */
+  readonly jobs: number;
+  /** How long the first of them has been due; null where that is not known. */
+  readonly oldestMs: number | null;
+}
+
+/** How far a named reader of the log is. */
+export interface ConsumerFigures {
+  readonly name: string;
+  readonly cursor: number;
+}
+
+/** What there is to do. */
+export interface StoreFigures {
+  readonly queues: readonly QueueFigures[];
+  readonly consumers: readonly ConsumerFigures[];
+}
+
+/** What this process had done by its store since it was opened. */
+export interface StoreWork {
+  /** Transactions that were committed. */
+  readonly commits: number;
+  /** Units of work in them. */
+  readonly units: number;
+  /** Flushes of the log to the disk, where this process does them. */
+  readonly syncs: number;
+  readonly syncMs: number;
+}
+
 /** Which processes live; a lease is worth as much as its owner's heartbeat. */
 export interface WorkerStore {
   register(owner: string): Promise<void>;
@@ -363,6 +396,9 @@ export interface Store {
    * disk. Of tenant tables it sees the rows of `tenant`; without one, none.
    */
   read<T>(label: string, work: (reader: SqlRunner) => Promise<T>, tenant?: string): Promise<T>;
+  /** What waits, by queue and by reader of the log. */
+  figures(): Promise<StoreFigures>;
+  work(): StoreWork;
   /** Resolves when the store can commit; throws `store_unavailable` otherwise. */
   check(): Promise<void>;
   /** Copies the whole store to `path` while it is in use, where the store can. */

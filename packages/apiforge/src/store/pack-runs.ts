@@ -1,6 +1,6 @@
 import type { NewJob } from "./contract.ts";
 
-/** Jobs from which a pack pays: a row and two more later on in place of a row each. */
+/** Jobs from which a pack pays: one or two rows and two more later on in place of a row each. */
 export const fewestPacked = 8;
 /** Most jobs of a pack: what a worker claims ahead. */
 const mostPacked = 500;

@@ -102,6 +102,8 @@ function checked(store: Store, problems: unknown[]): Store {
       return committed;
     },
     read: (label, work, tenant) => store.read(label, work, tenant),
+    figures: () => store.figures(),
+    work: () => store.work(),
     check: () => store.check(),
     close: () => store.close(),
   };

@@ -2,14 +2,9 @@ import { recordingLog, turns } from "@apiforge/testing";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createDurable, defineConsumer, defineJob } from "../../src/durable/index.ts";
-import { SettlementBuffer } from "../../src/durable/jobs/settlement-buffer.ts";
+import { SettlementBuffer, type JobEnd } from "../../src/durable/jobs/settlement-buffer.ts";
 import { silentLog, systemClock } from "../../src/kernel/index.ts";
-import {
-  storeError,
-  type JobSettlement,
-  type JobStore,
-  type Store,
-} from "../../src/store/index.ts";
+import { storeError, type ClaimedJob, type JobStore, type Store } from "../../src/store/index.ts";
 import { storeFixtures } from "../store/fixtures.ts";
 import { sqliteMemory } from "../store/sqlite-fixture.ts";
 import { actor, answer, Harness, write } from "./harness.ts";
@@ -176,7 +171,9 @@ describe("a store that is away for a while", () => {
 });
 
 describe("the ends of attempts", () => {
-  const completed: JobSettlement = { outcome: "completed", n: 1, fence: 1 };
+  const endOf = (n: number): JobEnd => {
+    return { job: claimedJob(n), settlement: { outcome: "completed", n, fence: 1 } };
+  };
 
   test("are stored in batches: what ends during one is the next", async () => {
     const batches: number[] = [];
@@ -187,16 +184,29 @@ describe("the ends of attempts", () => {
         gates.push(() => resolve(settlements.map(({ n }) => n !== 13)));
       });
     };
-    const buffer = new SettlementBuffer(jobStoreWith(settle), systemClock, silentLog);
-    const first = [buffer.add(completed), buffer.add({ ...completed, n: 13 })];
+    const stored: (readonly [n: number, isHeld: boolean])[] = [];
+    const store = jobStoreWith(settle);
+    const buffer = new SettlementBuffer(store, systemClock, silentLog, ({ job }, isHeld) =>
+      stored.push([job.n, isHeld]),
+    );
+    for (const n of [1, 13]) buffer.add(endOf(n));
     await turns(1);
-    const second = [1, 2, 3].map(() => buffer.add(completed));
+    for (const n of [2, 3, 4]) buffer.add(endOf(n));
     await turns(1);
+    expect(stored).toEqual([]);
     gates[0]?.();
-    expect(await Promise.all(first)).toEqual([true, false]);
     await turns(1);
+    expect(stored.splice(0)).toEqual([
+      [1, true],
+      [13, false],
+    ]);
     gates[1]?.();
-    expect(await Promise.all(second)).toEqual([true, true, true]);
+    await turns(1);
+    expect(stored).toEqual([
+      [2, true],
+      [3, true],
+      [4, true],
+    ]);
     expect(batches).toEqual([2, 3]);
   });
 
@@ -209,16 +219,18 @@ describe("the ends of attempts", () => {
         await answered.promise;
         return settlements.map(() => true);
       };
-      const buffer = new SettlementBuffer(jobStoreWith(settle), systemClock, silentLog);
-      const first = buffer.add(completed);
+      const stored: number[] = [];
+      const store = jobStoreWith(settle);
+      const buffer = new SettlementBuffer(store, systemClock, silentLog, ({ job }) =>
+        stored.push(job.n),
+      );
+      buffer.add(endOf(1));
       await turns(1);
       answered.resolve();
       for (let tick = 0; tick < delay; tick += 1) await Promise.resolve();
-      let isStored = false;
-      void buffer.add({ ...completed, n: 2 }).then((held) => (isStored = held));
-      await first;
+      buffer.add(endOf(2));
       await turns(2);
-      expect(isStored, `after ${delay} microtasks`).toBe(true);
+      expect(stored, `after ${delay} microtasks`).toEqual([1, 2]);
     }
   });
 });
@@ -278,4 +290,10 @@ function jobStoreWith(settle: JobStore["settle"]): JobStore {
     cancelRequests: unused,
     sweepEnded: unused,
   };
+}
+
+function claimedJob(n: number): ClaimedJob {
+  const kind = { queue: "default", type: "done", tenant: "ten_1", payload: "{}", requestId: "r" };
+  const lease = { n, fence: 1, attempt: 1, maxAttempts: 1, deaths: 0 };
+  return { id: `job_${n}`, ...kind, ...lease, key: null, startInMs: null, deadlineInMs: null };
 }

@@ -104,20 +104,20 @@ const cases: readonly RawCase[] = [
   {
     name: "an absolute target",
     bytes: "GET http://elsewhere/things HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    status: 401,
-    code: "missing_token",
+    status: 400,
+    code: "malformed_request",
   },
   {
     name: "NUL in the path",
     bytes: "GET /things/%00 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    status: 401,
-    code: "missing_token",
+    status: 400,
+    code: "invalid_url",
   },
   {
     name: "a backslash in the path",
     bytes: "GET /things\\..\\x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    status: 404,
-    code: "route_not_found",
+    status: 400,
+    code: "invalid_url",
   },
   {
     name: "broken percent-encoding",

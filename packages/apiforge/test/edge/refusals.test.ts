@@ -31,7 +31,7 @@ const refusals: readonly Refusal[] = [
     code: "route_not_found",
   },
   { name: "trailing slash", request: { url: "/things/" }, status: 404, code: "route_not_found" },
-  { name: "doubled slash", request: { url: "//things" }, status: 404, code: "route_not_found" },
+  { name: "doubled slash", request: { url: "//things" }, status: 400, code: "invalid_url" },
   {
     name: "dot segments",
     request: { url: "/things/../things/a/b" },

@@ -2,9 +2,11 @@ import { describe } from "vitest";
 import { batchesContract } from "./batches.ts";
 import { consumersContract } from "./consumers.ts";
 import { eventsContract } from "./events.ts";
+import { figuresContract } from "./figures.ts";
 import type { StoreFixture } from "./fixture.ts";
 import { idempotencyContract } from "./idempotency.ts";
 import { jobsContract } from "./jobs.ts";
+import { kindsContract } from "./kinds.ts";
 import { lanesContract } from "./lanes.ts";
 import { migrationsContract } from "./migrations.ts";
 import { ratesContract } from "./rates.ts";
@@ -36,6 +38,9 @@ export function storeContract(fixture: StoreFixture): void {
     describe("jobs", () => {
       jobsContract(fixture);
     });
+    describe("kinds of jobs", () => {
+      kindsContract(fixture);
+    });
     describe("lanes", () => {
       lanesContract(fixture);
     });
@@ -54,6 +59,7 @@ export function storeContract(fixture: StoreFixture): void {
     describe("schedules", () => {
       schedulesContract(fixture);
     });
+    figuresContract(fixture);
     describe("migrations", () => {
       migrationsContract(fixture);
     });

@@ -32,6 +32,8 @@ export function faultyStore(store: Store): FaultyStore {
     batches: store.batches,
     rates: store.rates,
     read: (label, work, tenant) => store.read(label, work, tenant),
+    figures: () => store.figures(),
+    work: () => store.work(),
     check: () => store.check(),
     close: () => store.close(),
     async transact<T>(

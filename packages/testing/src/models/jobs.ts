@@ -6,8 +6,14 @@ import { checkCommands } from "./runs.ts";
 const rowTables = ["forge_jobs", "forge_workers", "forge_lanes", "forge_paused_queues"] as const;
 /** Where a store of each dialect keeps jobs and what decides about them. */
 const jobTables = {
-  sqlite: rowTables,
   postgres: [...rowTables, "forge_job_packs", "forge_pack_leases", "forge_pack_ends"],
+  sqlite: [
+    ...rowTables,
+    "forge_job_packs",
+    "forge_pack_items",
+    "forge_pack_leases",
+    "forge_pack_ends",
+  ],
 } as const;
 
 /**

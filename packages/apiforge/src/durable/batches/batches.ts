@@ -3,6 +3,7 @@ import type { Schema, SchemaInput } from "../../schema/index.ts";
 import type { BatchRecord, Store } from "../../store/index.ts";
 import { durableError } from "../errors.ts";
 import type { Actor } from "../transaction.ts";
+import type { Breather } from "./breather.ts";
 import type { BatchDefinition } from "./definition.ts";
 import { batchReader, itemsOf, readChunksAfter, type BatchItem } from "./reads.ts";
 import { BatchStager, type StagedBatch } from "./stager.ts";
@@ -33,14 +34,16 @@ export interface Batches {
   progress(id: string, signal?: AbortSignal): AsyncIterable<BatchRecord>;
 }
 
-/** Batches over `store`. */
-export function createBatches(store: Store, clock: Clock): Batches {
+/** Batches over `store`, taken in at the pace of `breather`. */
+export function createBatches(store: Store, clock: Clock, breather: Breather): Batches {
+  const parts = { store, breather };
+
   async function stage<S extends Schema>(
     definition: BatchDefinition<S>,
     items: Iterable<SchemaInput<S>> | AsyncIterable<SchemaInput<S>>,
     actor: Actor,
   ): Promise<StagedBatch> {
-    const stager = new BatchStager(store, definition, actor, "items");
+    const stager = new BatchStager(parts, definition, actor, "items");
     try {
       let index = 0;
       for await (const item of items) {
@@ -85,7 +88,7 @@ export function createBatches(store: Store, clock: Clock): Batches {
 
   return {
     stage,
-    stager: (definition, actor, noun) => new BatchStager(store, definition, actor, noun),
+    stager: (definition, actor, noun) => new BatchStager(parts, definition, actor, noun),
     discard: (staged) => store.batches.discard(staged.id),
     find: (id) => store.read("find batch", (reader) => batchReader(reader).find(id)),
     results,

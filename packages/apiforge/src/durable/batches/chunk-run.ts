@@ -60,6 +60,7 @@ export class ChunkRun {
     const chunk = await this.#parts.store.batches.loadChunk(batchId, position);
     // Swept, or closed by a commit whose answer was lost.
     if (chunk === undefined || chunk.closed) return;
+    await this.#parts.breather.breathe();
     const ledger = new ChunkLedger(this.#definition, chunk);
     this.#isCancelled = chunk.batch.cancelledAt !== null;
     if (!this.#isCancelled) await this.#runItems(chunk, ledger);

@@ -2,6 +2,7 @@ import { newId } from "../../kernel/index.ts";
 import type { NewBatch, NewChunk, Store } from "../../store/index.ts";
 import { durableError } from "../errors.ts";
 import type { Actor } from "../transaction.ts";
+import type { Breather } from "./breather.ts";
 import type { BatchDefinition } from "./definition.ts";
 
 /** Text of one chunk, in UTF-16 units, above which it is full whatever the number of its items. */
@@ -10,6 +11,12 @@ const maxChunkChars = 256 * 1_024;
 const maxWaiting = 4;
 /** Longest stored item. */
 export const maxItemChars = 64 * 1_024;
+
+/** What takes items in. */
+export interface StagerParts {
+  readonly store: Store;
+  readonly breather: Breather;
+}
 
 /** Items that are stored under a batch which nobody can see until `tx.batches.start` makes it visible. */
 export interface StagedBatch {
@@ -25,6 +32,7 @@ export interface StagedBatch {
  */
 export class BatchStager {
   readonly #store: Store;
+  readonly #breather: Breather;
   readonly #definition: BatchDefinition;
   readonly #batch: NewBatch;
   readonly #noun: string;
@@ -38,9 +46,10 @@ export class BatchStager {
   #failure: { readonly error: unknown } | undefined;
 
   /** @param noun what the items are called where there are too many. */
-  constructor(store: Store, definition: BatchDefinition, actor: Actor, noun: string) {
+  constructor(parts: StagerParts, definition: BatchDefinition, actor: Actor, noun: string) {
     const { tenant, requestId } = actor;
-    this.#store = store;
+    this.#store = parts.store;
+    this.#breather = parts.breather;
     this.#definition = definition;
     this.#batch = { id: newId("batch"), type: definition.name, tenant, requestId };
     this.#noun = noun;
@@ -57,9 +66,8 @@ export class BatchStager {
     this.#texts.push(text);
     this.#chars += text.length;
     this.#total += 1;
-    if (this.#texts.length < chunkItems && this.#chars < maxChunkChars) return undefined;
-    this.#closeChunk();
-    return this.#waiting.length < maxWaiting ? undefined : this.#drained();
+    if (this.#texts.length === chunkItems || this.#chars >= maxChunkChars) this.#closeChunk();
+    return this.#waiting.length < maxWaiting ? this.#breather.breathe() : this.#drained();
   }
 
   /**

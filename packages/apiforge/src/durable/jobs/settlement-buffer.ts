@@ -1,11 +1,12 @@
 import type { Clock, Log } from "../../kernel/index.ts";
-import type { JobSettlement, JobStore } from "../../store/index.ts";
+import type { ClaimedJob, JobSettlement, JobStore } from "../../store/index.ts";
 
 const retryMs = 500;
 
-interface Entry {
+/** How a lease on a job ended. */
+export interface JobEnd {
+  readonly job: ClaimedJob;
   readonly settlement: JobSettlement;
-  resolve(held: boolean): void;
 }
 
 /**
@@ -16,22 +17,27 @@ export class SettlementBuffer {
   readonly #jobs: JobStore;
   readonly #clock: Clock;
   readonly #log: Log;
-  #entries: Entry[] = [];
+  readonly #onStored: (end: JobEnd, isHeld: boolean) => void;
+  #ends: JobEnd[] = [];
   #flushing: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(jobs: JobStore, clock: Clock, log: Log) {
+  /** @param onStored called once an end is committed, with whether the lease was still held. */
+  constructor(
+    jobs: JobStore,
+    clock: Clock,
+    log: Log,
+    onStored: (end: JobEnd, isHeld: boolean) => void,
+  ) {
+    this.#onStored = onStored;
     this.#jobs = jobs;
     this.#clock = clock;
     this.#log = log;
   }
 
-  /** Resolves once the end is committed: true when the lease was still held. */
-  add(settlement: JobSettlement): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#entries.push({ settlement, resolve });
-      this.#flushing ??= this.#flush();
-    });
+  add(end: JobEnd): void {
+    this.#ends.push(end);
+    this.#flushing ??= this.#flush();
   }
 
   /** Writes what is left, once: what cannot be written now runs again when its lease ends. */
@@ -43,23 +49,23 @@ export class SettlementBuffer {
   async #flush(): Promise<void> {
     // Attempts that end in the same turn of the event loop share a batch.
     await Promise.resolve();
-    while (this.#entries.length > 0) {
-      const batch = this.#entries;
-      this.#entries = [];
+    while (this.#ends.length > 0) {
+      const batch = this.#ends;
+      this.#ends = [];
       try {
-        const held = await this.#jobs.settle(batch.map((entry) => entry.settlement));
-        batch.forEach((entry, index) => entry.resolve(held[index] ?? false));
+        const held = await this.#jobs.settle(batch.map(({ settlement }) => settlement));
+        for (const [index, end] of batch.entries()) this.#onStored(end, held[index] ?? false);
       } catch (error) {
         this.#log.warn(
           { error, jobs: batch.length },
           "job results could not be stored; trying again",
         );
         if (this.#stopped) break;
-        this.#entries = [...batch, ...this.#entries];
+        this.#ends = [...batch, ...this.#ends];
         await new Promise<void>((resume) => void this.#clock.after(retryMs, resume));
       }
     }
-    // In the same turn as the last look at the entries: one that came in between would stay.
+    // In the same turn as the last look at the ends: one that came in between would stay.
     this.#flushing = undefined;
   }
 }

@@ -1,3 +1,5 @@
+import type { Tracer } from "@opentelemetry/api";
+
 import { reach, type Clock, type Log, type Timer } from "../../kernel/index.ts";
 import {
   deadlineExceededError,
@@ -7,10 +9,12 @@ import {
 } from "../../store/index.ts";
 import type { JobDefinition } from "../definitions.ts";
 import { durableError } from "../errors.ts";
-import { runAttempt } from "./attempt.ts";
+import { Attempt } from "./attempt.ts";
+import { AttemptLimits } from "./attempt-limits.ts";
 import { HeldJobs, type HeldJob } from "./held-jobs.ts";
+import type { AttemptCounts } from "./attempt-counts.ts";
 import type { Slots } from "./slots.ts";
-import { SettlementBuffer } from "./settlement-buffer.ts";
+import { SettlementBuffer, type JobEnd } from "./settlement-buffer.ts";
 
 /** Settings of one queue in this process. */
 export interface QueueOptions {
@@ -34,6 +38,9 @@ export interface WorkerParts {
   /** Called when an attempt has ended, so that other queues may use its slot. */
   readonly onSlotFree: () => void;
   readonly random: () => number;
+  readonly attempts: AttemptCounts;
+  /** Undefined where no OpenTelemetry SDK is registered. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** Time that aborted attempts are given to end before their results are no longer waited for. */
@@ -56,7 +63,8 @@ export class QueueWorker {
   readonly #options: QueueOptions;
   readonly #parts: WorkerParts;
   readonly #settlements: SettlementBuffer;
-  readonly #running = new Map<AbortController, ClaimedJob>();
+  readonly #running = new Set<Attempt>();
+  readonly #limits: AttemptLimits;
   readonly #held: HeldJobs;
   #ahead = 0;
   /** True when the last claim had no room for all that may be ready. */
@@ -71,8 +79,12 @@ export class QueueWorker {
     this.#queue = queue;
     this.#options = options;
     this.#parts = parts;
-    this.#settlements = new SettlementBuffer(parts.store.jobs, parts.clock, parts.log);
-    this.#held = new HeldJobs(parts.clock, () => this.resume());
+    const { clock } = parts;
+    this.#settlements = new SettlementBuffer(parts.store.jobs, clock, parts.log, (end, isHeld) =>
+      this.#stored(end, isHeld),
+    );
+    this.#limits = new AttemptLimits(clock, this.#running);
+    this.#held = new HeldJobs(clock, () => this.resume());
   }
 
   start(): void {
@@ -94,10 +106,11 @@ export class QueueWorker {
   /** Ends a job of this process that is asked to be cancelled, begun or not. */
   cancel(id: string): void {
     for (const job of this.#held.remove((held) => held.id === id)) {
-      void this.#store(job, { outcome: "cancelled", n: job.n, fence: job.fence });
+      const settlement = { outcome: "cancelled", n: job.n, fence: job.fence } as const;
+      this.#settlements.add({ job, settlement });
     }
-    for (const [controller, job] of this.#running) {
-      if (job.id === id) controller.abort(cancelled(job));
+    for (const attempt of this.#running) {
+      if (attempt.job.id === id) attempt.abort(cancelled(attempt.job));
     }
   }
 
@@ -105,14 +118,14 @@ export class QueueWorker {
   giveBack(queue: string, key: string | null): void {
     if (queue !== this.#queue) return;
     for (const job of this.#held.remove((held) => key === null || held.key === key)) {
-      void this.#store(job, released(job));
+      this.#settlements.add({ job, settlement: released(job) });
     }
   }
 
   /** Aborts every running attempt and forgets what waits: the leases are gone. */
   abortAll(reason: Error): void {
     this.#held.remove(() => true);
-    for (const controller of this.#running.keys()) controller.abort(reason);
+    for (const attempt of this.#running) attempt.abort(reason);
   }
 
   /**
@@ -179,7 +192,7 @@ export class QueueWorker {
       if (held === undefined) break;
       const missed = this.#missed(held);
       if (missed === undefined) this.#launch(held);
-      else void this.#store(held.job, missed);
+      else this.#settlements.add({ job: held.job, settlement: missed });
     }
     // Claiming one job for every slot that gets free would be a commit per job.
     if (this.#isBehind && this.#held.size <= this.#ahead / 2) this.wake();
@@ -187,6 +200,7 @@ export class QueueWorker {
 
   /** How a job ends that has waited too long for its slot. */
   #missed({ job, startAt, deadlineAt }: HeldJob): JobSettlement | undefined {
+    if (startAt === null && deadlineAt === null) return undefined;
     const now = this.#parts.clock.now();
     if (deadlineAt !== null && deadlineAt <= now) {
       const { n, fence } = job;
@@ -196,36 +210,36 @@ export class QueueWorker {
   }
 
   #launch(held: HeldJob): void {
-    const { job } = held;
-    const controller = new AbortController();
-    this.#running.set(controller, job);
+    const attempt = new Attempt(held, this.#parts, this.#onEnd);
+    this.#running.add(attempt);
     this.#parts.slots.take(this.#queue);
-    void runAttempt(held, controller, this.#parts)
-      .then((end) => {
-        if (end !== undefined) void this.#settle(job, controller, end);
-      })
-      .catch((error: unknown) => this.#parts.log.error({ error, job: job.id }, "job attempt broke"))
-      .finally(() => {
-        this.#running.delete(controller);
-        this.#parts.slots.give(this.#queue);
-        if (this.#running.size === 0) this.#idle?.();
-        this.#launchHeld();
-        this.#parts.onSlotFree();
-      });
+    this.#limits.watch(attempt);
+    attempt.start();
   }
 
-  async #settle(job: ClaimedJob, controller: AbortController, end: JobSettlement): Promise<void> {
+  readonly #onEnd = (attempt: Attempt, end: JobSettlement | undefined): void => {
+    this.#parts.attempts.add(attempt.job.type, end);
+    if (end !== undefined) this.#settle(attempt, end);
+    this.#running.delete(attempt);
+    this.#parts.slots.give(this.#queue);
+    if (this.#running.size === 0) this.#idle?.();
+    this.#launchHeld();
+    if (this.#running.size === 0) this.#limits.rest();
+    this.#parts.onSlotFree();
+  };
+
+  #settle(attempt: Attempt, end: JobSettlement): void {
+    const { job, isAborted } = attempt;
     const isOver = end.outcome === "completed" || end.outcome === "cancelled";
-    const isInterrupted = this.#stopped && controller.signal.aborted && !isOver;
+    const isInterrupted = this.#stopped && isAborted && !isOver;
     reach("before-ack");
-    await this.#store(job, isInterrupted ? released(job) : end);
+    this.#settlements.add({ job, settlement: isInterrupted ? released(job) : end });
   }
 
-  async #store(job: ClaimedJob, end: JobSettlement): Promise<void> {
-    const isHeld = await this.#settlements.add(end);
+  #stored({ job, settlement }: JobEnd, isHeld: boolean): void {
     // The next look at the store learns when the job is due again, and what waited for its end.
     const isAwaited = job.key !== null || job.deaths > 0;
-    if (isAwaited || end.outcome !== "completed") this.wake();
+    if (isAwaited || settlement.outcome !== "completed") this.wake();
     if (isHeld) return;
     const fields = { job: job.id, type: job.type };
     this.#parts.log.warn(fields, "the job was taken over; its result is dropped");

@@ -8,6 +8,10 @@ export interface Principal {
   readonly role: string;
   readonly email?: string;
   readonly scopes: readonly string[];
+  /** The plan that the credential belongs to; undefined for one without. */
+  readonly plan?: string;
+  /** Id of the credential, where it has one: limits and logs tell callers of one subject apart by it. */
+  readonly credentialId?: string;
   /** Every claim of the verified token. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }

@@ -1,29 +1,12 @@
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  customFetch,
-  decodeJwt,
-  errors,
-  jwtVerify,
-  type FetchImplementation,
-  type JSONWebKeySet,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-} from "jose";
+import { errors, jwtVerify, type FetchImplementation, type JWTVerifyGetKey } from "jose";
 
 import { ApiForgeError, type Clock } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
+import { principalOf } from "./claim-map.ts";
+import { localKeySet, remoteKeySet, type KeySetServices } from "./key-set.ts";
 import type { Principal } from "./principal.ts";
-
-/** A party whose tokens are accepted. */
-export interface TrustedIssuer {
-  /** Exact value of the `iss` claim. */
-  readonly issuer: string;
-  /** Value that the `aud` claim must contain. */
-  readonly audience: string;
-  /** Its public keys, or the https address where it publishes them (http on this machine). */
-  readonly jwks: JSONWebKeySet | URL;
-}
+import { readToken, type UnverifiedToken } from "./token-form.ts";
+import { signatureAlgorithms, type TrustedIssuer } from "./trusted-issuer.ts";
 
 /** A verified token. */
 export interface VerifiedToken {
@@ -50,58 +33,36 @@ export interface TokenVerifierOptions {
   readonly fetch?: FetchImplementation;
 }
 
-// Asymmetric only: a shared secret would let every verifier sign (RFC 8725 section 3.1 asks for an allow-list).
-const algorithms = [
-  "EdDSA",
-  "Ed25519",
-  "ES256",
-  "ES384",
-  "ES512",
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-];
 const clockToleranceSeconds = 5;
-const maxTokenLength = 8_192;
-const keyFetchTimeoutMs = 5_000;
-const keyFetchCooldownMs = 30_000;
-const keyCacheMaxAgeMs = 600_000;
+const defaultTokenTypes: readonly (string | null)[] = ["at+jwt", "jwt", null];
+/** OpenID Connect Core section 2: claims of an ID token, which tells the client who has logged in. */
+const idTokenClaims = ["nonce", "at_hash", "c_hash"];
 
-interface IssuerKeys {
-  readonly audience: string;
+interface Issuer {
+  readonly trusted: TrustedIssuer;
   readonly getKey: JWTVerifyGetKey;
 }
 
 /**
- * Verifies JWTs of the given issuers: signature by an asymmetric algorithm, `iss`, `aud`, `exp`
- * (required) and `nbf` with 5 s of tolerance. Claims read: `sub` and `tenant` (required), `role`,
- * `email`, `scope` (space separated). RFC 7519, RFC 8725.
- * @throws {TypeError} for a key address that is neither https nor on this machine.
+ * Verifies JWTs of the given issuers: signature by an algorithm that the issuer may use, `typ`,
+ * `iss`, `aud`, `exp` (required) and `nbf` with 5 s of tolerance, and what the issuer's entry asks
+ * for besides. Keys come from the issuer alone: what a token says of them (`jku`, `jwk`, `x5u`,
+ * `x5c`) is never followed. RFC 7519, RFC 8725, RFC 9068.
+ * @throws {TypeError} for two entries of one issuer, one that accepts tokens for anybody, and a key
+ * address that is neither https nor on this machine.
  */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const issuers = new Map<string, IssuerKeys>();
-  for (const { issuer, audience, jwks } of options.issuers) {
-    issuers.set(issuer, { audience, getKey: keySource(jwks, options.fetch) });
-  }
+  const { clock, fetch = globalThis.fetch } = options;
+  const issuers = issuersByName(options.issuers, { clock, fetch });
   return {
     async verify(token) {
-      const issuer = readIssuer(token);
-      const keys = issuers.get(issuer);
-      if (keys === undefined)
+      const unverified = readToken(token);
+      const issuer = issuers.get(String(unverified.claims["iss"]));
+      if (issuer === undefined)
         throw edgeError("invalid_token", "The issuer of the token is not trusted here");
+      requireKind(unverified, issuer.trusted);
       try {
-        const { payload } = await jwtVerify(token, keys.getKey, {
-          issuer,
-          audience: keys.audience,
-          algorithms,
-          clockTolerance: clockToleranceSeconds,
-          requiredClaims: ["exp", "sub"],
-          currentDate: new Date(options.clock.now()),
-        });
-        return toVerified(payload);
+        return await verifySignature(token, issuer, clock.now());
       } catch (error) {
         throw refusal(error);
       }
@@ -109,55 +70,67 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   };
 }
 
-// Keys that somebody on the way can exchange prove nothing; on this machine there is no way.
-function isTrustworthy({ protocol, hostname }: URL): boolean {
-  const isLoopback =
-    hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
-  return protocol === "https:" || (protocol === "http:" && isLoopback);
+function issuersByName(
+  trustedIssuers: readonly TrustedIssuer[],
+  services: KeySetServices,
+): ReadonlyMap<string, Issuer> {
+  const issuers = new Map<string, Issuer>();
+  for (const trusted of trustedIssuers) {
+    const { issuer, jwks } = trusted;
+    if (issuers.has(issuer)) throw new TypeError(`Issuer ${issuer} is listed twice`);
+    if (trusted.audience === undefined && Object.keys(trusted.accepts ?? {}).length === 0) {
+      throw new TypeError(`Issuer ${issuer}: give an audience, or claims that it accepts`);
+    }
+    const getKey = jwks instanceof URL ? remoteKeySet(jwks, services) : localKeySet(jwks);
+    issuers.set(issuer, { trusted, getKey });
+  }
+  return issuers;
 }
 
-function keySource(
-  jwks: JSONWebKeySet | URL,
-  fetch: FetchImplementation | undefined,
-): JWTVerifyGetKey {
-  if (!(jwks instanceof URL)) return createLocalJWKSet(jwks);
-  if (!isTrustworthy(jwks))
-    throw new TypeError(`Keys of an issuer are fetched over https, not from ${jwks.href}`);
-  const remote = createRemoteJWKSet(jwks, {
-    timeoutDuration: keyFetchTimeoutMs,
-    cooldownDuration: keyFetchCooldownMs,
-    cacheMaxAge: keyCacheMaxAgeMs,
-    ...(fetch === undefined ? {} : { [customFetch]: fetch }),
+async function verifySignature(
+  token: string,
+  { trusted, getKey }: Issuer,
+  nowMs: number,
+): Promise<VerifiedToken> {
+  const { issuer, audience } = trusted;
+  const { payload } = await jwtVerify(token, getKey, {
+    issuer,
+    ...(audience === undefined ? {} : { audience }),
+    algorithms: [...(trusted.algorithms ?? signatureAlgorithms)],
+    clockTolerance: clockToleranceSeconds,
+    requiredClaims: ["exp", "sub"],
+    currentDate: new Date(nowMs),
   });
-  return async function fetchKey(header, token) {
-    try {
-      return await remote(header, token);
-    } catch (error) {
-      throw isAboutToken(error) ? error : issuerUnavailable(error);
-    }
+  return {
+    principal: principalOf(payload, trusted.claims),
+    expiresAt: Number(payload.exp) * 1_000,
   };
 }
 
-function isAboutToken(error: unknown): boolean {
-  return (
-    error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys
-  );
-}
-
-function issuerUnavailable(cause: unknown): Error {
-  return edgeError("issuer_unavailable", "The keys of the token's issuer cannot be fetched now", {
-    cause,
-  });
-}
-
-// Read before verification, to choose whose keys to verify with; verification checks it again.
-function readIssuer(token: string): string {
-  if (token.length > maxTokenLength) throw edgeError("invalid_token", "The token is too long");
-  try {
-    return decodeJwt(token).iss ?? "";
-  } catch (error) {
-    throw edgeError("invalid_token", "The token is not a JWT", { cause: error });
+/** Refuses a token that its issuer signed for another use. */
+function requireKind({ header, claims }: UnverifiedToken, trusted: TrustedIssuer): void {
+  const types = trusted.tokenTypes ?? defaultTokenTypes;
+  if (!types.includes(typeOf(header["typ"]))) throw edgeError("invalid_token", wrongKind);
+  // Half a second is no NumericDate that any issuer writes, and a number too large for one is none.
+  if (!Number.isSafeInteger(claims["exp"])) throw edgeError("invalid_token", noExpiry);
+  if (trusted.idTokens !== true && idTokenClaims.some((claim) => claim in claims)) {
+    throw edgeError("invalid_token", wrongKind);
   }
+  for (const [claim, values] of Object.entries(trusted.accepts ?? {})) {
+    const value = claims[claim];
+    if (typeof value !== "string" || !values.includes(value)) {
+      throw edgeError("invalid_token", wrongKind);
+    }
+  }
+}
+
+const wrongKind = "The token is not one for calling this API";
+const noExpiry = "The token does not say when it expires";
+
+/** RFC 7515 section 4.1.9: compared as a media type, whose `application/` may be left out. */
+function typeOf(typ: unknown): string | null {
+  if (typ === undefined) return null;
+  return typeof typ === "string" ? typ.toLowerCase().replace(/^application\//, "") : "";
 }
 
 function refusal(error: unknown): Error {
@@ -166,34 +139,4 @@ function refusal(error: unknown): Error {
     return edgeError("token_expired", "The token has expired", { cause: error });
   }
   return edgeError("invalid_token", "The token is not valid", { cause: error });
-}
-
-function toVerified(payload: JWTPayload): VerifiedToken {
-  const { sub, exp } = payload;
-  const tenant = payload["tenant"];
-  if (typeof sub !== "string" || sub === "" || typeof exp !== "number") {
-    throw edgeError("invalid_token", "The token names no subject");
-  }
-  if (typeof tenant !== "string" || tenant === "") {
-    throw edgeError("invalid_token", "The token names no tenant");
-  }
-  return { principal: toPrincipal(sub, tenant, payload), expiresAt: exp * 1_000 };
-}
-
-function toPrincipal(subject: string, tenant: string, claims: JWTPayload): Principal {
-  const email = claims["email"];
-  return {
-    subject,
-    tenant,
-    role: text(claims["role"]),
-    ...(typeof email === "string" ? { email } : {}),
-    scopes: text(claims["scope"])
-      .split(" ")
-      .filter((scope) => scope !== ""),
-    claims,
-  };
-}
-
-function text(claim: unknown): string {
-  return typeof claim === "string" ? claim : "";
 }

@@ -15,28 +15,22 @@ import { publicTenant, type Principal } from "../auth/principal.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import type { CursorCodec } from "../cursor.ts";
 import { edgeError } from "../errors.ts";
-import type { RequestInfo } from "../exchange.ts";
+import type { ErrorHooks } from "../evidence/error-hooks.ts";
+import type { Exchange, RequestInfo } from "../exchange.ts";
 import { createList, type List } from "../list.ts";
+import type { Outgoing } from "../outgoing.ts";
 import type { AnyHandlerContext, Reply, Route } from "../route.ts";
+import type { Stage } from "../stage.ts";
 import { refusalAnswer } from "./fail.ts";
-import { shapeStream, type StreamKind } from "./shape.ts";
+import { shape, shapeStream } from "./shape.ts";
 import { takeIn, type TakeIn } from "./take-in.ts";
-import type { ValidRequest } from "./validate.ts";
 
 /** What the edge needs of the durable core. */
 export type DurableBackend = Pick<Durable, "execute" | "read" | "batches">;
 
-/** The answer of the backend and how it came about. */
-export interface BackendAnswer {
-  readonly answer: Answer;
-  readonly seq: number | undefined;
-  readonly isReplay: boolean;
-  /** What is written behind the answer's head instead of its body. */
-  readonly stream?: { readonly values: AsyncIterable<unknown>; readonly kind: StreamKind };
-}
-
 /** What the backend works with. */
 interface BackendServices {
+  readonly errorHooks: ErrorHooks;
   readonly durable: DurableBackend;
   readonly cursors: CursorCodec;
 }
@@ -44,47 +38,55 @@ interface BackendServices {
 type ShapeReply = (reply: Reply) => Answer;
 const retryAfterSeconds = 1;
 
-/** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot. */
-export function backend(route: Route, services: BackendServices, shape: ShapeReply) {
+/** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot, others as they are. */
+export function backend(services: BackendServices): Stage {
+  return function backendOf(route) {
+    if (route === undefined) return undefined;
+    const runs = runners(route, services, shape(route));
+    if (route.transaction === "none") return { enter: runs.plain };
+    const run = route.transaction === "read" ? runs.read : runs.write;
+    return {
+      async enter(exchange) {
+        exchange.answer = await run(exchange);
+      },
+    };
+  };
+}
+
+function runners(route: Route, services: BackendServices, shapeReply: ShapeReply) {
   const label = `${route.method} ${route.path}`;
   const { durable } = services;
   const streamed = shapeStream(route);
   const take = route.body instanceof BatchBody ? takeIn(route.body, durable.batches) : undefined;
 
-  function readAnswer(reply: Reply): BackendAnswer {
+  function readAnswer(reply: Reply): Outgoing {
     const values = reply.stream;
     const head = values === undefined ? undefined : streamed(reply);
     if (values === undefined || head === undefined) {
-      return { answer: shape(reply), seq: undefined, isReplay: false };
+      return { answer: shapeReply(reply), seq: undefined, isReplay: false };
     }
     const stream = { values, kind: head.kind };
     return { answer: head.answer, seq: undefined, isReplay: false, stream };
   }
 
-  async function read(request: FastifyRequest, valid: ValidRequest): Promise<BackendAnswer> {
-    const context = new Context(request, valid, route, services);
+  async function read(exchange: Exchange): Promise<Outgoing> {
+    const context = new Context(exchange, route, services);
     return durable.read(
       label,
       async (reader) => {
         // A reading route's handler is typed with a Reader; the common signature says Transaction.
         context.tx = reader as Transaction;
-        const reply = await route.handler(context);
-        if (ApiForgeError.is(reply)) throw reply;
-        return readAnswer(reply);
+        return replyAnswer(await route.handler(context));
       },
       context.principal?.tenant ?? publicTenant,
     );
   }
 
-  async function write(
-    request: FastifyRequest,
-    valid: ValidRequest,
-    key: IdempotencyKey | undefined,
-  ): Promise<BackendAnswer> {
-    const context = new Context(request, valid, route, services);
-    const write = new Write(label, route, shape, request, context, key);
+  async function write(exchange: Exchange): Promise<Outgoing> {
+    const context = new Context(exchange, route, services);
+    const write = new Write(label, route, shapeReply, exchange, context, services.errorHooks);
     if (take === undefined) return settled(await durable.execute(write));
-    const taking = new BatchWrite(write, take, request, context);
+    const taking = new BatchWrite(write, take, exchange.request, context);
     try {
       const answer = settled(await durable.execute(taking));
       if (!answer.isReplay) taking.keep();
@@ -94,10 +96,27 @@ export function backend(route: Route, services: BackendServices, shape: ShapeRep
     }
   }
 
-  return { read, write };
+  /** Without a turn of the event loop where the handler needs none. */
+  function plain(exchange: Exchange): Promise<void> | undefined {
+    const reply = route.handler(new Context(exchange, route, services));
+    if (reply instanceof Promise) {
+      return reply.then((late) => {
+        exchange.answer = replyAnswer(late);
+      });
+    }
+    exchange.answer = replyAnswer(reply);
+    return undefined;
+  }
+
+  function replyAnswer(reply: Reply | ApiForgeError): Outgoing {
+    if (ApiForgeError.is(reply)) throw reply;
+    return readAnswer(reply);
+  }
+
+  return { read, write, plain };
 }
 
-function settled(outcome: WriteOutcome): BackendAnswer {
+function settled(outcome: WriteOutcome): Outgoing {
   switch (outcome.outcome) {
     case "in_flight":
       throw edgeError(
@@ -129,19 +148,15 @@ class Context implements AnyHandlerContext {
   readonly #route: Route;
   readonly #services: BackendServices;
 
-  constructor(
-    request: FastifyRequest,
-    valid: ValidRequest,
-    route: Route,
-    services: BackendServices,
-  ) {
-    this.params = valid.params;
-    this.query = valid.query;
-    this.headers = valid.headers;
-    this.body = valid.body;
-    this.principal = request.exchange.principal;
-    this.request = request.exchange;
-    this.#source = request;
+  constructor(exchange: Exchange, route: Route, services: BackendServices) {
+    const { valid } = exchange;
+    this.params = valid?.params;
+    this.query = valid?.query;
+    this.headers = valid?.headers;
+    this.body = valid?.body;
+    this.principal = exchange.principal;
+    this.request = exchange;
+    this.#source = exchange.request;
     this.#route = route;
     this.#services = services;
   }
@@ -170,24 +185,26 @@ class Write implements WriteRequest {
   readonly idempotency: IdempotencyKey | undefined;
   readonly #route: Route;
   readonly #shape: ShapeReply;
-  readonly #request: FastifyRequest;
+  readonly #exchange: Exchange;
+  readonly #hooks: ErrorHooks;
   readonly #context: Context;
 
   constructor(
     label: string,
     route: Route,
-    shape: ShapeReply,
-    request: FastifyRequest,
+    shapeReply: ShapeReply,
+    exchange: Exchange,
     context: Context,
-    key: IdempotencyKey | undefined,
+    hooks: ErrorHooks,
   ) {
     this.label = label;
     this.tenant = context.principal?.tenant ?? publicTenant;
-    this.requestId = request.id;
-    this.idempotency = key;
+    this.requestId = exchange.id;
+    this.idempotency = exchange.idempotencyKey;
     this.#route = route;
-    this.#shape = shape;
-    this.#request = request;
+    this.#shape = shapeReply;
+    this.#exchange = exchange;
+    this.#hooks = hooks;
     this.#context = context;
   }
 
@@ -202,7 +219,7 @@ class Write implements WriteRequest {
   }
 
   refuse(error: unknown): Answer | undefined {
-    return refusalAnswer(error, this.requestId, this.#request.headers.accept);
+    return refusalAnswer(error, this.#exchange, this.#hooks);
   }
 }
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import type { FastifyReply, FastifyRequest } from "fastify";
 
-import { newId, type Log } from "../../kernel/index.ts";
-import { Exchange } from "../exchange.ts";
+import { newId } from "../../kernel/index.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Steps } from "../stage.ts";
 
 const requestIdPattern = /^[\x21-\x7e]{1,128}$/;
 const traceparentPattern =
@@ -16,22 +16,13 @@ export function requestId(request: IncomingMessage): string {
 }
 
 /** The stage that ties a request to its id and trace and puts the id on the answer. */
-export function correlate(log: Log, closing: AbortSignal) {
-  return function correlateRequest(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    done: () => void,
-  ): void {
-    request.exchange = new Exchange(
-      request.id,
-      parseTraceparent(request.headers["traceparent"]),
-      log,
-      reply.raw,
-      closing,
-    );
-    reply.header("x-request-id", request.id);
-    done();
-  };
+export function correlate(): Steps {
+  return { enter: correlateExchange };
+}
+
+function correlateExchange(exchange: Exchange): void {
+  exchange.traceparent = parseTraceparent(exchange.headers["traceparent"]);
+  exchange.setHeader("x-request-id", exchange.id);
 }
 
 /**

@@ -1,31 +1,34 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
-
-import { ApiForgeError, type Log } from "../../kernel/index.ts";
 import type { Answer } from "../../durable/index.ts";
+import { ApiForgeError } from "../../kernel/index.ts";
+import { changedFailure, reportUnexpected, type ErrorHooks } from "../evidence/error-hooks.ts";
+import type { Exchange } from "../exchange.ts";
+import { plainAnswer, type Outgoing } from "../outgoing.ts";
 import { preferredForm, renderFailure, toFailure } from "../problem.ts";
 
 const challenge = 'Bearer realm="apiforge"';
 
 /** The stage that turns whatever was thrown into the one error envelope. */
-export function fail(log: Log, isClosing: () => boolean) {
-  return function sendFailure(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const failure = toFailure(error);
-    if (failure.status >= 500) logFailure(request.exchange?.log ?? log, error, request);
-    const form = preferredForm(request.headers.accept);
-    reply.code(failure.status);
-    reply.header("content-type", `${form}; charset=utf-8`);
-    reply.header("cache-control", "no-store");
-    // Errors of the router itself come here without having passed the first stage.
-    reply.header("x-request-id", request.id);
-    if (failure.retryAfterSeconds !== undefined) {
-      reply.header("retry-after", String(failure.retryAfterSeconds));
-    }
-    if (failure.status === 401) {
-      reply.header("www-authenticate", authenticateHeader(failure.code, failure.message));
-    }
-    if (isClosing()) reply.header("connection", "close");
-    reply.send(renderFailure(failure, request.id, form));
+export function failureAnswer(error: unknown, exchange: Exchange, hooks: ErrorHooks): Outgoing {
+  const failure = changedFailure(toFailure(error), exchange, hooks);
+  exchange.failureCode = failure.code;
+  if (failure.status >= 500) {
+    logFailure(error, exchange);
+    reportUnexpected(error, exchange, hooks);
+  }
+  const form = preferredForm(exchange.headers.accept);
+  const headers: Record<string, string> = {
+    "content-type": `${form}; charset=utf-8`,
+    "cache-control": "no-store",
+    // What failed before the first stage has none yet.
+    "x-request-id": exchange.id,
   };
+  if (failure.retryAfterSeconds !== undefined) {
+    headers["retry-after"] = String(failure.retryAfterSeconds);
+  }
+  if (failure.status === 401) {
+    headers["www-authenticate"] = authenticateHeader(failure.code, failure.message);
+  }
+  return plainAnswer(failure.status, headers, renderFailure(failure, exchange.id, form));
 }
 
 // RFC 6750 section 3: a request without credentials is told the scheme and nothing else; neither is
@@ -35,7 +38,7 @@ function authenticateHeader(code: string, message: string): string {
   return `${challenge}, error="invalid_token", error_description="${message.replaceAll(/["\\]/g, "")}"`;
 }
 
-function logFailure(log: Log, error: unknown, request: FastifyRequest): void {
+function logFailure(error: unknown, { log, request }: Exchange): void {
   const retryable = ApiForgeError.is(error) && error.retryable;
   const fields = { err: error, method: request.method, route: request.routeOptions.url };
   if (retryable) log.warn(fields, "request failed; trying again can help");
@@ -48,12 +51,13 @@ function logFailure(log: Log, error: unknown, request: FastifyRequest): void {
  */
 export function refusalAnswer(
   error: unknown,
-  requestId: string,
-  accept: string | undefined,
+  exchange: Exchange,
+  hooks: ErrorHooks,
 ): Answer | undefined {
   if (!ApiForgeError.is(error) || error.retryable) return undefined;
   if (error.status < 400 || error.status >= 500 || error.status === 429) return undefined;
-  const form = preferredForm(accept);
+  exchange.failureCode = error.code;
+  const form = preferredForm(exchange.headers.accept);
   const challenged =
     error.status === 401
       ? { "www-authenticate": authenticateHeader(error.code, error.message) }
@@ -65,6 +69,6 @@ export function refusalAnswer(
       "cache-control": "no-store",
       ...challenged,
     },
-    body: renderFailure(toFailure(error), requestId, form),
+    body: renderFailure(changedFailure(toFailure(error), exchange, hooks), exchange.id, form),
   };
 }

@@ -3,10 +3,11 @@ import type { FastifyRequest } from "fastify";
 import { configure } from "safe-stable-stringify";
 
 import type { IdempotencyKey } from "../../durable/index.ts";
-import type { Principal } from "../auth/principal.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { edgeError } from "../errors.ts";
+import type { Exchange } from "../exchange.ts";
 import type { Route } from "../route.ts";
+import type { Steps } from "../stage.ts";
 
 const headerNames = ["idempotency-key", "x-idempotency-key"] as const;
 const barePattern = /^[\x21-\x7e]{1,255}$/;
@@ -19,38 +20,41 @@ const canonicalJson = configure({ deterministic: true, circularValue: Error });
 
 /**
  * The stage that reads the idempotency key of a writing request, with what it is scoped to and
- * compared by. Undefined when the request has none and needs none.
+ * compared by. A request may have none where none is required.
  * It throws `idempotency_key_required` and `invalid_idempotency_key`.
  */
-export function idempotency(route: Route) {
-  return function readKey(
-    request: FastifyRequest,
-    principal: Principal | undefined,
-  ): IdempotencyKey | undefined {
-    if (route.idempotency === "none") return undefined;
-    const key = readHeader(request);
-    if (key === undefined) {
-      if (route.idempotency === "optional") return undefined;
-      throw edgeError(
-        "idempotency_key_required",
-        "Send an Idempotency-Key header; reuse it only to retry this same request",
-      );
-    }
-    const { method, path } = route;
-    return {
-      key,
-      digest: digest(JSON.stringify([principal?.tenant, principal?.subject, method, path, key])),
-      fingerprint: digest(
-        canonicalJson([
-          method,
-          path,
-          request.params,
-          request.query,
-          // A body that is taken in as it arrives adds its items later.
-          route.body instanceof BatchBody ? null : request.body,
-        ]) ?? "",
-      ),
-    };
+export function idempotency(route: Route | undefined): Steps | undefined {
+  if (route === undefined || route.idempotency === "none") return undefined;
+  return {
+    enter(exchange) {
+      exchange.idempotencyKey = readKey(route, exchange);
+    },
+  };
+}
+
+function readKey(route: Route, { request, principal }: Exchange): IdempotencyKey | undefined {
+  const key = readHeader(request);
+  if (key === undefined) {
+    if (route.idempotency === "optional") return undefined;
+    throw edgeError(
+      "idempotency_key_required",
+      "Send an Idempotency-Key header; reuse it only to retry this same request",
+    );
+  }
+  const { method, path } = route;
+  return {
+    key,
+    digest: digest(JSON.stringify([principal?.tenant, principal?.subject, method, path, key])),
+    fingerprint: digest(
+      canonicalJson([
+        method,
+        path,
+        request.params,
+        request.query,
+        // A body that is taken in as it arrives adds its items later.
+        route.body instanceof BatchBody ? null : request.body,
+      ]) ?? "",
+    ),
   };
 }
 

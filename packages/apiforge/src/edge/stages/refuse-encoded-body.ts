@@ -1,14 +1,15 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
-
 import { edgeError } from "../errors.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Route } from "../route.ts";
+import type { Steps } from "../stage.ts";
 
-/** Refuses compressed bodies before they are read: their size says nothing about their content's. */
-export function refuseEncodedBody(
-  request: FastifyRequest,
-  _reply: FastifyReply,
-  done: (error?: Error) => void,
-): void {
-  const encoding = request.headers["content-encoding"];
-  if (encoding === undefined || encoding.toLowerCase() === "identity") done();
-  else done(edgeError("unsupported_media_type", "Send the body without a Content-Encoding"));
+/** The stage that refuses compressed bodies before they are read: their size says nothing about their content's. */
+export function refuseEncodedBody(route: Route | undefined): Steps | undefined {
+  return route === undefined || route.method === "GET" ? undefined : { enter: requirePlainBody };
+}
+
+function requirePlainBody({ headers }: Exchange): void {
+  const encoding = headers["content-encoding"];
+  if (encoding === undefined || encoding.toLowerCase() === "identity") return;
+  throw edgeError("unsupported_media_type", "Send the body without a Content-Encoding");
 }

@@ -3,6 +3,7 @@ import { core } from "./0001-core.ts";
 import { jobControl } from "./0002-job-control.ts";
 import { batches } from "./0003-batches.ts";
 import { schedules } from "./0004-schedules.ts";
+import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
@@ -11,5 +12,6 @@ export const coreMigrations: readonly Migration[] = [
   jobControl,
   batches,
   schedules,
+  jobPacks,
   jobPacksPostgres,
 ];

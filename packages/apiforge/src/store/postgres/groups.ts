@@ -47,6 +47,8 @@ export class Groups {
   /** Units that are not answered yet. */
   #atWork = 0;
   #limit: Timer | undefined;
+  #commits = 0;
+  #units = 0;
 
   constructor(parts: GroupParts) {
     this.#parts = parts;
@@ -59,6 +61,11 @@ export class Groups {
     const isFew = this.#atWork < this.#parts.fewestUnits;
     const committed = isFew ? this.#parts.lone.run(label, work) : this.#enqueue(label, work);
     return committed.finally(() => (this.#atWork -= 1));
+  }
+
+  /** Groups that were committed, and units in them. */
+  get work(): { readonly commits: number; readonly units: number } {
+    return { commits: this.#commits, units: this.#units };
   }
 
   /** Resolves when every unit is answered. */
@@ -113,6 +120,9 @@ export class Groups {
       for (const unit of units) unit.reject(error);
       return;
     }
+    const committed = [...end.fates.values()].filter(({ outcome }) => outcome === "committed");
+    if (committed.length > 0) this.#commits += 1;
+    this.#units += committed.length;
     this.#observe(members, end);
     this.#settle(members, end);
   }

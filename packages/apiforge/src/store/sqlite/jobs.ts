@@ -1,16 +1,32 @@
 import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
-import type { JobLane, JobRecord, JobState, NewJob } from "../contract.ts";
+import type { JobLane, JobRecord, JobState, NewJob, Row } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import { dueState, stateNumber, toJobRecord, toJobState } from "../job-row.ts";
+import { fewestPacked, packRuns } from "../pack-runs.ts";
 import type { SqliteConnection } from "./connection.ts";
+import type { JobNumbers } from "./job-numbers.ts";
 import type { LaneTable } from "./lanes.ts";
+import type { PackReads } from "./pack-reads.ts";
+import type { PackTable } from "./packs.ts";
+
+/** What jobs are stored in beside their own rows. */
+export interface JobTableParts {
+  readonly numbers: JobNumbers;
+  readonly lanes: LaneTable;
+  readonly packs: PackTable;
+  readonly packReads: PackReads;
+  readonly clock: Clock;
+}
 
 /** Jobs before and after their attempts. Every method runs inside a unit of work. */
 export class JobTable {
   readonly #clock: Clock;
+  readonly #numbers: JobNumbers;
   readonly #lanes: LaneTable;
+  readonly #packs: PackTable;
+  readonly #packReads: PackReads;
   readonly #insert: StatementSync;
   readonly #insertUnique: StatementSync;
   readonly #holder: StatementSync;
@@ -23,13 +39,16 @@ export class JobTable {
   readonly #cancelRequests: StatementSync;
   readonly #sweep: StatementSync;
 
-  constructor(connection: SqliteConnection, lanes: LaneTable, clock: Clock) {
-    this.#clock = clock;
-    this.#lanes = lanes;
+  constructor(connection: SqliteConnection, parts: JobTableParts) {
+    this.#clock = parts.clock;
+    this.#numbers = parts.numbers;
+    this.#lanes = parts.lanes;
+    this.#packs = parts.packs;
+    this.#packReads = parts.packReads;
     const insert = `insert into forge_jobs
-      (id, queue, type, tenant, payload, state, priority, run_at, max_attempts, dedupe_key, request_id, created_at,
+      (n, id, queue, type, tenant, payload, state, priority, run_at, max_attempts, dedupe_key, request_id, created_at,
        lane, ordered, deadline_at)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
     this.#insert = connection.prepare(insert);
     this.#insertUnique = connection.prepare(
       `${insert} on conflict (type, dedupe_key) where dedupe_key is not null and state < 3 do nothing`,
@@ -70,6 +89,14 @@ export class JobTable {
   }
 
   insert(jobs: readonly NewJob[]): void {
+    for (const run of packRuns(jobs)) {
+      const [first, ...rest] = run;
+      if (first !== undefined && run.length >= fewestPacked) this.#packs.insert([first, ...rest]);
+      else this.#insertRows(run);
+    }
+  }
+
+  #insertRows(jobs: readonly NewJob[]): void {
     const entries = new Map<string, LaneEntry>();
     for (const job of jobs) {
       this.#insert.run(...this.#insertValues(job));
@@ -96,12 +123,19 @@ export class JobTable {
 
   find(id: string): JobRecord | undefined {
     const row = this.#find.get(id);
-    return row === undefined ? undefined : toJobRecord(row);
+    return row === undefined ? this.#packReads.find(id)?.record : toJobRecord(row);
   }
 
   list(filter: { state?: JobState; type?: string; limit: number }): readonly JobRecord[] {
     const state = filter.state === undefined ? null : stateNumber(filter.state);
-    return this.#list.all(state, filter.type ?? null, filter.limit).map(toJobRecord);
+    const rows = this.#list.all(state, filter.type ?? null, filter.limit);
+    const packed = this.#packReads.list(filter);
+    if (packed.length === 0) return rows.map(toJobRecord);
+    const unpacked = rows.map((row) => ({ n: Number(row["n"]), record: toJobRecord(row) }));
+    return [...unpacked, ...packed]
+      .toSorted((a, b) => b.n - a.n)
+      .slice(0, filter.limit)
+      .map(({ record }) => record);
   }
 
   retryDead(id: string): boolean {
@@ -118,8 +152,9 @@ export class JobTable {
   }
 
   cancel(id: string): JobState | undefined {
-    const row = this.#find.get(id);
-    if (row === undefined) return undefined;
+    const row = this.#find.get(id) ?? this.#unpacked(id);
+    // What has completed stays in its pack.
+    if (row === undefined) return this.#packReads.find(id)?.record.state;
     const nowMs = this.#clock.now();
     if (this.#askToCancel.run(nowMs, id).changes === 1) return "running";
     const state = toJobState(row);
@@ -137,10 +172,19 @@ export class JobTable {
     for (const { queue, lane } of rows) {
       if (lane !== null) this.#lanes.sweep(String(queue), String(lane));
     }
-    return rows.length;
+    if (rows.length === limit) return limit;
+    return rows.length + this.#packReads.sweep(olderThanMs, limit - rows.length);
   }
 
-  #countWaiting(row: Readonly<Record<string, unknown>>, waiting: number): void {
+  /** The row of a live job that was packed until now. */
+  #unpacked(id: string): Row | undefined {
+    const packed = this.#packReads.find(id);
+    if (packed === undefined || packed.record.state === "completed") return undefined;
+    this.#packs.unpack(packed.n);
+    return this.#find.get(id);
+  }
+
+  #countWaiting(row: Row, waiting: number): void {
     const change = { running: 0, waiting, nextAt: 0 };
     this.#lanes.change(String(row["queue"]), String(row["lane"]), change);
   }
@@ -148,6 +192,7 @@ export class JobTable {
   #insertValues(job: NewJob): (string | number | null)[] {
     const nowMs = this.#clock.now();
     return [
+      this.#numbers.take(1),
       job.id,
       job.queue,
       job.type,

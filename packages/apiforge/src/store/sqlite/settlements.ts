@@ -5,11 +5,13 @@ import type { JobLease, JobSettlement, Row } from "../contract.ts";
 import { dueState, maxDeaths, processDiedError } from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
 import type { LaneTable } from "./lanes.ts";
+import { packedFence, type PackTable } from "./packs.ts";
 
 /** Ending leases. Every method runs inside a unit of work. */
 export class SettlementTable {
   readonly #clock: Clock;
   readonly #lanes: LaneTable;
+  readonly #packs: PackTable;
   readonly #complete: StatementSync;
   readonly #held: StatementSync;
   readonly #end: StatementSync;
@@ -17,9 +19,10 @@ export class SettlementTable {
   readonly #recover: StatementSync;
   readonly #recoverOrphans: StatementSync;
 
-  constructor(connection: SqliteConnection, lanes: LaneTable, clock: Clock) {
+  constructor(connection: SqliteConnection, lanes: LaneTable, packs: PackTable, clock: Clock) {
     this.#clock = clock;
     this.#lanes = lanes;
+    this.#packs = packs;
     const held = "where n = ?1 and fence = ?2 and state = 2";
     const changed = "returning queue, lane, state, ordered, run_at";
     this.#complete = connection.prepare(
@@ -52,6 +55,7 @@ export class SettlementTable {
   }
 
   complete(lease: JobLease): boolean {
+    if (lease.fence === packedFence && this.#packs.complete(lease.n, lease.n)) return true;
     const nowMs = this.#clock.now();
     // Most jobs have no key, and reading a row back costs as much as the change.
     if (this.#complete.run(lease.n, lease.fence, nowMs).changes === 1) return true;
@@ -59,12 +63,40 @@ export class SettlementTable {
   }
 
   holds(lease: JobLease): boolean {
+    if (lease.fence === packedFence && this.#packs.holds(lease.n)) return true;
     return this.#held.get(lease.n, lease.fence) !== undefined;
   }
 
-  settle(settlement: JobSettlement): boolean {
+  /** Ends leases in order; completions of neighbours in a pack are one statement. */
+  settle(settlements: readonly JobSettlement[]): readonly boolean[] {
+    const held: boolean[] = [];
+    let packed: PackedEnd[] = [];
+    for (const [index, settlement] of settlements.entries()) {
+      if (settlement.outcome === "completed" && settlement.fence === packedFence) {
+        packed.push({ n: settlement.n, index });
+        continue;
+      }
+      if (packed.length > 0) this.#completePacked(packed, held);
+      packed = [];
+      held[index] = this.#settleOne(settlement);
+    }
+    if (packed.length > 0) this.#completePacked(packed, held);
+    return held;
+  }
+
+  #completePacked(ends: readonly PackedEnd[], held: boolean[]): void {
+    for (const run of neighbours(ends)) {
+      const isHeld = this.#packs.complete(run[0].n, run[0].n + run.length - 1);
+      for (const { n, index } of run) {
+        held[index] = isHeld || this.complete({ n, fence: packedFence });
+      }
+    }
+  }
+
+  #settleOne(settlement: JobSettlement): boolean {
     const { n, fence } = settlement;
     const nowMs = this.#clock.now();
+    if (fence === packedFence) this.#packs.unpack(n);
     switch (settlement.outcome) {
       case "completed":
         return this.complete(settlement);
@@ -81,11 +113,13 @@ export class SettlementTable {
 
   /** Makes the jobs that `owner` holds wait again, or buries them after too many such deaths; answers how many. */
   recover(owner: string): number {
+    this.#packs.unpackHeldBy(owner);
     return this.#countAll(this.#recover.all(this.#clock.now(), owner));
   }
 
   /** {@link recover} for every owner that is not listed as living. */
   recoverOrphans(): number {
+    this.#packs.unpackOrphans();
     return this.#countAll(this.#recoverOrphans.all(this.#clock.now()));
   }
 
@@ -120,4 +154,23 @@ export class SettlementTable {
     });
     return true;
   }
+}
+
+/** The completion of a packed job, and its place among the settlements. */
+interface PackedEnd {
+  readonly n: number;
+  readonly index: number;
+}
+
+/** `ends` cut into runs of consecutive numbers, in order. */
+function* neighbours(ends: readonly PackedEnd[]): Generator<[PackedEnd, ...PackedEnd[]]> {
+  let run: [PackedEnd, ...PackedEnd[]] | undefined;
+  for (const end of ends.toSorted((a, b) => a.n - b.n)) {
+    if (run !== undefined && end.n === run[0].n + run.length) run.push(end);
+    else {
+      if (run !== undefined) yield run;
+      run = [end];
+    }
+  }
+  if (run !== undefined) yield run;
 }

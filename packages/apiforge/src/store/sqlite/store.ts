@@ -11,10 +11,18 @@ import type {
   SqlRunner,
   Store,
   StoreOptions,
+  StoreFigures,
   StoreTransaction,
+  StoreWork,
   WorkerStore,
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import {
+  consumerFiguresText,
+  queueFiguresText,
+  toConsumerFigures,
+  toQueueFigures,
+} from "../figures.ts";
 import { coreMigrations } from "../migrations/index.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
 import { BatchTable } from "./batches.ts";
@@ -24,9 +32,13 @@ import { inMemory, openReader, openWriter, type SqliteConnection } from "./conne
 import { prepareFolder } from "./data-folder.ts";
 import { EventLog } from "./events.ts";
 import { IdempotencyTable } from "./idempotency.ts";
+import { JobNumbers } from "./job-numbers.ts";
 import { JobTable } from "./jobs.ts";
 import { LaneTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
+import { PackItems } from "./pack-items.ts";
+import { PackReads } from "./pack-reads.ts";
+import { PackTable } from "./packs.ts";
 import { lockProcess, type ProcessLock } from "./process-lock.ts";
 import { RateTable } from "./rates.ts";
 import { ReaderPool } from "./readers.ts";
@@ -64,11 +76,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     connection = openWriter(path);
     migrate(connection, [...coreMigrations, ...migrations]);
     const lanes = new LaneTable(connection, clock);
+    const numbers = new JobNumbers(connection);
+    const packParts = { numbers, items: new PackItems(connection), clock };
+    const packs = new PackTable(connection, packParts);
+    const packReads = new PackReads(connection, packs, packParts);
     const tables: Tables = {
       idempotency: new IdempotencyTable(connection, clock),
       events: new EventLog(connection),
-      jobs: new JobTable(connection, lanes, clock),
-      settlements: new SettlementTable(connection, lanes, clock),
+      jobs: new JobTable(connection, { numbers, lanes, packs, packReads, clock }),
+      settlements: new SettlementTable(connection, lanes, packs, clock),
       consumers: new ConsumerTable(connection),
       batches: new BatchTable(connection, clock),
       rates: new RateTable(connection, clock),
@@ -81,7 +97,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const writer = new GroupWriter({ connection, tables, sync, checkpointer, ...limit });
     const readers = persistent ? new ReaderPool(path, limit) : undefined;
     const workers = new WorkerTable(connection, tables.settlements, clock);
-    const claims = new ClaimTable(connection, lanes, clock);
+    const claims = new ClaimTable(connection, lanes, packs, clock);
     return new SqliteStore({
       path,
       connection,
@@ -94,6 +110,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       sync,
       checkpointer,
       lock,
+      clock,
     });
   } catch (error) {
     connection?.close();
@@ -115,6 +132,7 @@ interface SqliteParts {
   readonly sync: WalSync;
   readonly checkpointer: Checkpointer | undefined;
   readonly lock: ProcessLock | undefined;
+  readonly clock: Clock;
 }
 
 class SqliteStore implements Store {
@@ -157,6 +175,18 @@ class SqliteStore implements Store {
     // What was read may be committed but not on disk yet; saying it then would be a lie after a power cut.
     await this.#parts.sync.settled();
     return value;
+  }
+
+  async figures(): Promise<StoreFigures> {
+    const now = String(this.#parts.clock.now());
+    return this.read("figures", async (reader) => ({
+      queues: (await reader.queryText(queueFiguresText(now), [])).rows.map(toQueueFigures),
+      consumers: (await reader.queryText(consumerFiguresText, [])).rows.map(toConsumerFigures),
+    }));
+  }
+
+  work(): StoreWork {
+    return { ...this.#parts.writer.work, ...this.#parts.sync.work };
   }
 
   async check(): Promise<void> {
@@ -221,7 +251,7 @@ class SqliteStore implements Store {
     return {
       claim: (queue, owner, limit, keyedLimit = limit) =>
         this.#unit("claim jobs", () => claims.claim(queue, owner, limit, keyedLimit)),
-      settle: (ends) => this.#unit("settle jobs", () => ends.map((end) => settlements.settle(end))),
+      settle: (ends) => this.#unit("settle jobs", () => settlements.settle(ends)),
       cancel: (id) => this.#unit("cancel job", () => jobs.cancel(id)),
       cancelRequests: (owner) => this.#unit("cancel requests", () => jobs.cancelRequests(owner)),
       nextDueInMs: () => this.#unit("next due job", () => jobs.nextDueInMs()),

@@ -28,6 +28,8 @@ export class WalSync {
   #newest: Promise<void> | undefined;
   #running: Promise<void> | undefined;
   #failure: unknown;
+  #syncs = 0;
+  #syncMs = 0;
 
   constructor(path: string) {
     this.#path = path;
@@ -55,6 +57,11 @@ export class WalSync {
     return this.#failure;
   }
 
+  /** What the disk was asked for, and how long it took. */
+  get work(): { readonly syncs: number; readonly syncMs: number } {
+    return { syncs: this.#syncs, syncMs: this.#syncMs };
+  }
+
   async close(): Promise<void> {
     await this.#running;
     if (this.#file !== undefined) closeSync(this.#file);
@@ -67,7 +74,10 @@ export class WalSync {
       this.#waiting = [];
       try {
         this.#file ??= openSync(`${this.#path}-wal`, "r+");
+        const startedAt = performance.now();
         await sync(this.#file);
+        this.#syncs += 1;
+        this.#syncMs += performance.now() - startedAt;
         for (const waiter of group) waiter.resolve();
       } catch (error) {
         this.#failure = error;

@@ -66,6 +66,8 @@ export class GroupWriter {
   #limit: Timer | undefined;
   #logPages = 0;
   #closed = false;
+  #commits = 0;
+  #units = 0;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
@@ -86,6 +88,11 @@ export class GroupWriter {
       this.#queue.push({ label, work, resolve: resolve as Unit["resolve"], reject });
       this.#draining ??= this.#drain();
     });
+  }
+
+  /** Groups that were committed, and units in them. */
+  get work(): { readonly commits: number; readonly units: number } {
+    return { commits: this.#commits, units: this.#units };
   }
 
   /** Finishes what was accepted and refuses the rest. */
@@ -130,6 +137,8 @@ export class GroupWriter {
       this.#abandonGroup(ran, error, committing);
       return;
     }
+    this.#commits += 1;
+    this.#units += ran.length;
     void this.#answer(ran, this.#hasWritten());
   }
 

@@ -1,0 +1,22 @@
+import type { Durable } from "../durable/index.ts";
+import type { EdgeOptions } from "../edge/index.ts";
+import type { Config } from "./config.ts";
+
+const errorsOnly = { "2xx": 0, "3xx": 0 } as const;
+
+/** What the edge tells about its requests, as the operator configured it. */
+export function evidenceOptions(
+  { accessLog, serverTiming, metricsToken: token }: Config,
+  durable: Durable,
+): Pick<EdgeOptions, "accessLog" | "metrics" | "serverTiming"> {
+  return {
+    serverTiming,
+    metrics: {
+      sources: [() => durable.metrics()],
+      ...(token === undefined ? {} : { token }),
+    },
+    ...(accessLog === "off"
+      ? {}
+      : { accessLog: { sampled: accessLog === "errors" ? errorsOnly : {} } }),
+  };
+}

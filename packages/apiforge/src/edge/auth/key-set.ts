@@ -1,0 +1,189 @@
+import {
+  createLocalJWKSet,
+  errors,
+  type FetchImplementation,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTVerifyGetKey,
+} from "jose";
+
+import type { Clock } from "../../kernel/index.ts";
+import { edgeError } from "../errors.ts";
+
+const fetchTimeoutMs = 5_000;
+const maxSetBytes = 256 * 1024;
+const defaultAgeMs = 600_000;
+const shortestAgeMs = 60_000;
+const longestAgeMs = 3_600_000;
+/** Between two fetches of one issuer for keys that its set lacks, or that failed. */
+const cooldownMs = 30_000;
+const cooldownWithoutKeysMs = 1_000;
+/** How long the last set is used while no newer one can be had. */
+const lastGoodMs = 86_400_000;
+const shortestRsaBits = 2_048;
+
+/** What a key set is fetched with. */
+export interface KeySetServices {
+  readonly clock: Clock;
+  readonly fetch: FetchImplementation;
+}
+
+/**
+ * Finds the keys of an issuer that publishes them at `url` (RFC 7517). One fetch at a time; again
+ * after the answer's `max-age` (1 minute to 1 hour, default 10 minutes), and for a `kid` that the
+ * set lacks, at most every 30 s. While the issuer does not answer, its last set is used for a day.
+ * @throws {TypeError} for an address that is neither https nor on this machine.
+ */
+export function remoteKeySet(url: URL, services: KeySetServices): JWTVerifyGetKey {
+  if (!isTrustworthy(url)) {
+    throw new TypeError(`Keys of an issuer are fetched over https, not from ${url.href}`);
+  }
+  const set = new RemoteKeySet(url, services);
+  return async (header, token) => {
+    const keys = await set.fresh();
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      return await (
+        await set.newer(keys)
+      )(header, token);
+    }
+  };
+}
+
+/** Finds keys in `set`. */
+export function localKeySet(set: JSONWebKeySet): JWTVerifyGetKey {
+  return createLocalJWKSet({ keys: set.keys.filter(isStrong) });
+}
+
+class RemoteKeySet {
+  readonly #url: URL;
+  readonly #clock: Clock;
+  readonly #fetch: FetchImplementation;
+  #keys: JWTVerifyGetKey | undefined;
+  #fetchedAt = 0;
+  #staleAt = 0;
+  #retryAt = 0;
+  #fetching: Promise<void> | undefined;
+
+  constructor(url: URL, { clock, fetch }: KeySetServices) {
+    this.#url = url;
+    this.#clock = clock;
+    this.#fetch = fetch;
+  }
+
+  /** The keys as the issuer last published them. */
+  async fresh(): Promise<JWTVerifyGetKey> {
+    if (this.#keys === undefined || this.#clock.now() >= this.#staleAt) await this.#refetch();
+    return this.#current();
+  }
+
+  /** Keys that may be newer than `seen`. */
+  async newer(seen: JWTVerifyGetKey): Promise<JWTVerifyGetKey> {
+    if (this.#keys === seen) await this.#refetch();
+    return this.#current();
+  }
+
+  #current(): JWTVerifyGetKey {
+    const isUsable = this.#clock.now() < this.#fetchedAt + lastGoodMs;
+    if (this.#keys === undefined || !isUsable) throw issuerUnavailable();
+    return this.#keys;
+  }
+
+  async #refetch(): Promise<void> {
+    if (this.#fetching === undefined) {
+      if (this.#clock.now() < this.#retryAt) return;
+      this.#fetching = this.#load().finally(() => (this.#fetching = undefined));
+    }
+    await this.#fetching;
+  }
+
+  async #load(): Promise<void> {
+    try {
+      const { set, maxAgeMs } = await fetchSet(this.#url, this.#fetch, this.#clock);
+      this.#keys = localKeySet(set);
+      this.#fetchedAt = this.#clock.now();
+      this.#staleAt = this.#fetchedAt + maxAgeMs;
+      this.#retryAt = this.#fetchedAt + cooldownMs;
+    } catch (error) {
+      const waitMs = this.#keys === undefined ? cooldownWithoutKeysMs : cooldownMs;
+      this.#retryAt = this.#clock.now() + waitMs;
+      if (this.#keys === undefined) throw issuerUnavailable(error);
+    }
+  }
+}
+
+async function fetchSet(
+  url: URL,
+  fetch: FetchImplementation,
+  clock: Clock,
+): Promise<{ readonly set: JSONWebKeySet; readonly maxAgeMs: number }> {
+  const controller = new AbortController();
+  const timer = clock.after(fetchTimeoutMs, () => controller.abort());
+  try {
+    const response = await fetch(url.href, {
+      headers: new Headers({ accept: "application/jwk-set+json, application/json" }),
+      method: "GET",
+      // A redirect could lead off https.
+      redirect: "manual",
+      signal: controller.signal,
+    });
+    if (response.status !== 200) throw new Error(`The key set was answered ${response.status}`);
+    const set: unknown = JSON.parse(await boundedText(response));
+    if (!isKeySet(set)) throw new Error("The answer is not a key set");
+    return { set, maxAgeMs: maxAgeOf(response.headers.get("cache-control")) };
+  } finally {
+    timer.cancel();
+  }
+}
+
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxSetBytes) throw new Error(`The key set is larger than ${maxSetBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function isKeySet(value: unknown): value is JSONWebKeySet {
+  if (typeof value !== "object" || value === null || !("keys" in value)) return false;
+  const { keys } = value;
+  return (
+    Array.isArray(keys) &&
+    keys.every((key: unknown) => typeof key === "object" && key !== null && "kty" in key)
+  );
+}
+
+/** Only public keys that can be relied on: no shared secret, and RSA of 2048 bits and more. */
+function isStrong({ kty, n }: JWK): boolean {
+  if (kty === "oct") return false;
+  return kty !== "RSA" || rsaBits(n) >= shortestRsaBits;
+}
+
+function rsaBits(modulus: string | undefined): number {
+  const hex = Buffer.from(modulus ?? "", "base64url").toString("hex");
+  return hex === "" ? 0 : BigInt(`0x${hex}`).toString(2).length;
+}
+
+function maxAgeOf(cacheControl: string | null): number {
+  const seconds = /(?:^|,)\s*max-age="?(\d+)/i.exec(cacheControl ?? "")?.[1];
+  if (seconds === undefined) return defaultAgeMs;
+  return Math.min(Math.max(Number(seconds) * 1_000, shortestAgeMs), longestAgeMs);
+}
+
+// Keys that somebody on the way can exchange prove nothing; on this machine there is no way.
+function isTrustworthy({ protocol, hostname }: URL): boolean {
+  const isLoopback =
+    hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  return protocol === "https:" || (protocol === "http:" && isLoopback);
+}
+
+function issuerUnavailable(cause?: unknown): Error {
+  return edgeError("issuer_unavailable", "The keys of the token's issuer cannot be fetched now", {
+    cause,
+  });
+}

@@ -1,0 +1,83 @@
+import type { IncomingMessage } from "node:http";
+
+import type { Exchange } from "../exchange.ts";
+import type { Outgoing } from "../outgoing.ts";
+import type { Route } from "../route.ts";
+import type { Stage } from "../stage.ts";
+
+/** Milliseconds from any fixed instant, never going back; `performance.now` is one. */
+export type Stopwatch = () => number;
+
+/** One answer as it left. */
+export interface Answered {
+  readonly exchange: Exchange;
+  readonly status: number;
+  /** Of the body; of a streamed answer whatever went over the wire, head and framing included. */
+  readonly bytes: number;
+  /** From the first stage to the answer, or to the end of what was streamed. */
+  readonly durationMs: number;
+  readonly isReplay: boolean;
+}
+
+/** Looks at the requests of one route. */
+export interface Observer {
+  /** A request has come. */
+  begin?(): void;
+  /** It is answered: once for every {@link begin}. */
+  end(answered: Answered): void;
+}
+
+/** Asked once for each route, as a stage is; undefined costs nothing there. */
+export type ObserverOf = (route: Route | undefined) => Observer | undefined;
+
+const ended = -1;
+
+/**
+ * The stage that tells observers of every answer, as the caller gets it: it stands first, so that it
+ * is the last on the way out. Answers of no stage (health, documents) are not observed.
+ */
+export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch): Stage {
+  return function observeOn(route) {
+    const observers = observersOf.flatMap((of) => of(route) ?? []);
+    if (observers.length === 0) return undefined;
+
+    function enter(exchange: Exchange): void {
+      exchange.beganMs = stopwatch();
+      for (const observer of observers) observer.begin?.();
+    }
+
+    function end(
+      exchange: Exchange,
+      beganMs: number,
+      { answer, isReplay }: Outgoing,
+      bytes: number,
+    ) {
+      const durationMs = stopwatch() - beganMs;
+      const answered = { exchange, status: answer.status, bytes, durationMs, isReplay };
+      for (const observer of observers) observer.end(answered);
+    }
+
+    function leave(exchange: Exchange, leaving: Outgoing): void {
+      // The router's own errors come without having passed a stage.
+      if (exchange.beganMs === undefined) enter(exchange);
+      const beganMs = exchange.beganMs ?? ended;
+      // An answer that could not be written is followed by another one for the same request.
+      if (beganMs === ended) return;
+      exchange.beganMs = ended;
+      if (leaving.stream === undefined) {
+        end(exchange, beganMs, leaving, Buffer.byteLength(leaving.answer.body));
+        return;
+      }
+      const sentBefore = bytesWritten(exchange.request.raw);
+      exchange.reply.raw.once("close", () => {
+        end(exchange, beganMs, leaving, bytesWritten(exchange.request.raw) - sentBefore);
+      });
+    }
+
+    return { enter, leave };
+  };
+}
+
+function bytesWritten({ socket }: IncomingMessage): number {
+  return socket.bytesWritten ?? 0;
+}

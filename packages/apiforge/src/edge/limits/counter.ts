@@ -1,0 +1,19 @@
+/** What a subject has left of one policy. */
+export interface Standing {
+  /** Requests that would be admitted now. */
+  readonly remaining: number;
+  /** Milliseconds until there is more; 0 when nothing is spent. */
+  readonly resetInMs: number;
+}
+
+/**
+ * Counts one policy. All of it is synchronous, so that the limits of one request are looked at and
+ * taken within one turn of the event loop, as one.
+ */
+export interface Counter {
+  look(subject: string, elapsedMs: number): Standing;
+  /** Spends one; only right after {@link look} said that one remains. Answers what {@link giveBack} needs. */
+  take(subject: string, elapsedMs: number): number;
+  /** Takes a spending back that led to nothing. */
+  giveBack(subject: string, receipt: number): void;
+}

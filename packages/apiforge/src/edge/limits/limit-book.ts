@@ -1,0 +1,125 @@
+import type { Clock, Duration } from "../../kernel/index.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Route } from "../route.ts";
+import type { LoadLimit } from "../stages/shed-load.ts";
+import type { Counter } from "./counter.ts";
+import { admit, type Admission, type Check } from "./limiter.ts";
+import { limitPolicy, subjectFor, type LimitOptions, type LimitPolicy } from "./policy.ts";
+import { WindowTable } from "./window-table.ts";
+
+/** Limits of a whole server. */
+export interface ServerLimits {
+  /** For every declared route; counted by address unless they say otherwise. */
+  readonly limits?: readonly LimitOptions[];
+  /**
+   * By the plan of the caller's credential; `default` is for callers without a plan and for plans that
+   * are not listed. Counted by credential unless they say otherwise.
+   */
+  readonly plans?: Readonly<Record<string, readonly LimitOptions[]>>;
+  /** Answers of status 401 that one address may get; further requests are refused before a token is looked at. */
+  readonly failedAuthentications?: { readonly limit: number; readonly per: Duration };
+  /** Requests at work at once; those above it are answered 503 before their body is read. Default no limit. */
+  readonly load?: LoadLimit;
+}
+
+interface Counted {
+  readonly policy: LimitPolicy;
+  readonly counter: Counter;
+}
+
+/** The limits of one route. */
+export interface LimitsOfRoute {
+  /** Known before the token is looked at. */
+  readonly early: readonly Counted[];
+  readonly late: readonly Counted[];
+  readonly latePerPlan: ReadonlyMap<string, readonly Counted[]>;
+}
+
+const defaultPlan = "default";
+
+/** All policies of a server with what counts them. */
+export class LimitBook {
+  readonly clock: Clock;
+  readonly elapsed: () => number;
+  readonly #counted = new Map<string, Counted>();
+  readonly #everywhere: readonly LimitPolicy[];
+  readonly #plans: ReadonlyMap<string, readonly LimitPolicy[]>;
+  readonly failedAuthentications: Counted | undefined;
+
+  /** @throws {TypeError} for limits that cannot work. */
+  constructor(clock: Clock, server: ServerLimits) {
+    this.clock = clock;
+    this.elapsed = clock.elapsed === undefined ? () => clock.now() : () => elapsedOf(clock);
+    this.#everywhere = (server.limits ?? []).map((options) => limitPolicy(options, "address"));
+    this.#plans = new Map(
+      Object.entries(server.plans ?? {}).map(([plan, limits]) => [
+        plan,
+        limits.map((options) => limitPolicy(options, "credential")),
+      ]),
+    );
+    const failed = server.failedAuthentications;
+    this.failedAuthentications = failed && countFailed(failed);
+  }
+
+  /** @throws {TypeError} for two policies of one name that differ. */
+  ofRoute(route: Route): LimitsOfRoute {
+    const own = [...this.#everywhere, ...route.limits];
+    const late = own.filter(({ isEarly }) => !isEarly);
+    const plans = route.auth === "none" ? [] : [...this.#plans];
+    return {
+      early: this.#countAll(own.filter(({ isEarly }) => isEarly)),
+      late: this.#countAll(late),
+      latePerPlan: new Map(
+        plans.map(([plan, policies]) => [plan, this.#countAll([...late, ...policies])]),
+      ),
+    };
+  }
+
+  /** Asks `counted` about this request; undefined when none of them counts it. */
+  admit(counted: readonly Counted[], exchange: Exchange): Admission | undefined {
+    const checks: Check[] = [];
+    for (const { policy, counter } of counted) {
+      const subject = subjectFor(policy, exchange);
+      if (subject !== undefined) checks.push({ policy, counter, subject });
+    }
+    return checks.length === 0 ? undefined : admit(checks, this.elapsed());
+  }
+
+  #countAll(policies: readonly LimitPolicy[]): readonly Counted[] {
+    return [...new Set(policies.map((policy) => this.#count(policy)))];
+  }
+
+  #count(policy: LimitPolicy): Counted {
+    const known = this.#counted.get(policy.name);
+    if (known !== undefined) {
+      if (isSame(known.policy, policy)) return known;
+      throw new TypeError(`There are two different limits named ${policy.name}`);
+    }
+    const counted = { policy, counter: new WindowTable(policy) };
+    this.#counted.set(policy.name, counted);
+    return counted;
+  }
+}
+
+/** Those that apply to a caller on `plan`. */
+export function lateLimits(limits: LimitsOfRoute, plan: string | undefined): readonly Counted[] {
+  const { latePerPlan, late } = limits;
+  if (latePerPlan.size === 0) return late;
+  const own = plan === undefined ? undefined : latePerPlan.get(plan);
+  return own ?? latePerPlan.get(defaultPlan) ?? late;
+}
+
+function countFailed(failed: { readonly limit: number; readonly per: Duration }): Counted {
+  const policy = limitPolicy({ ...failed, name: "failed-authentications" }, "address");
+  return { policy, counter: new WindowTable(policy) };
+}
+
+function elapsedOf(clock: Clock): number {
+  return clock.elapsed?.() ?? clock.now();
+}
+
+function isSame(one: LimitPolicy, other: LimitPolicy): boolean {
+  const by = (policy: LimitPolicy): unknown =>
+    typeof policy.by === "function" ? policy.by : String(policy.by);
+  return one.limit === other.limit && one.windowMs === other.windowMs && by(one) === by(other);
+}

@@ -1,0 +1,23 @@
+import type { Exchange } from "./exchange.ts";
+import type { Outgoing } from "./outgoing.ts";
+
+/**
+ * Adds a member to a header that is a list, such as `Vary`, without taking away what the answer or
+ * an earlier stage has put there. Answers the answer to send on.
+ */
+export function addToList(
+  exchange: Exchange,
+  outgoing: Outgoing,
+  name: string,
+  member: string,
+): Outgoing {
+  const { answer } = outgoing;
+  const ofAnswer = answer.headers[name];
+  if (ofAnswer !== undefined) {
+    const headers = { ...answer.headers, [name]: `${ofAnswer}, ${member}` };
+    return { ...outgoing, answer: { ...answer, headers } };
+  }
+  const earlier = exchange.reply.getHeader(name);
+  exchange.setHeader(name, earlier === undefined ? member : `${String(earlier)}, ${member}`);
+  return outgoing;
+}

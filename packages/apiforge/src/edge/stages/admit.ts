@@ -1,0 +1,96 @@
+import { edgeError } from "../errors.ts";
+import type { Exchange } from "../exchange.ts";
+import { limitFields } from "../limits/fields.ts";
+import { lateLimits, type LimitBook, type LimitsOfRoute } from "../limits/limit-book.ts";
+import { takeBack, type Admission, type Ruling } from "../limits/limiter.ts";
+import { subjectOf } from "../limits/subject.ts";
+import type { Outgoing } from "../outgoing.ts";
+import type { Stage } from "../stage.ts";
+
+const unauthorizedStatus = 401;
+
+/** The stage that asks the limits which need nothing of the caller but its address, before its token is looked at. */
+export function admitEarly(book: LimitBook): Stage {
+  return function admitEarlyOn(route) {
+    if (route === undefined) return undefined;
+    const limits = book.ofRoute(route);
+    const failed = route.auth === "none" ? undefined : book.failedAuthentications;
+    if (limits.early.length === 0 && failed === undefined) return undefined;
+    return {
+      enter(exchange) {
+        if (failed !== undefined) refuseFailed(book, exchange);
+        return rule(exchange, book.admit(limits.early, exchange));
+      },
+      leave: (exchange, answer) => {
+        if (failed !== undefined) countFailed(book, exchange, answer);
+        if (!hasLate(limits)) tell(book, exchange);
+      },
+    };
+  };
+}
+
+/** The stage that asks the limits of the caller who is known now, and tells all of them on every answer. */
+export function admitLate(book: LimitBook): Stage {
+  return function admitLateOn(route) {
+    if (route === undefined) return undefined;
+    const limits = book.ofRoute(route);
+    if (!hasLate(limits)) return undefined;
+    return {
+      enter: (exchange) =>
+        rule(exchange, book.admit(lateLimits(limits, exchange.principal?.plan), exchange)),
+      leave: (exchange) => tell(book, exchange),
+    };
+  };
+}
+
+function hasLate({ late, latePerPlan }: LimitsOfRoute): boolean {
+  return late.length > 0 || latePerPlan.size > 0;
+}
+
+function rule(exchange: Exchange, admission: Admission | undefined): void {
+  if (admission === undefined) return;
+  const earlier = exchange.admission;
+  const { refusedBy } = admission;
+  // A refused request has spent nothing of any limit.
+  if (refusedBy !== undefined && earlier !== undefined) takeBack(earlier);
+  exchange.admission =
+    earlier === undefined
+      ? admission
+      : { rulings: [...earlier.rulings, ...admission.rulings], refusedBy };
+  if (refusedBy !== undefined) refuse(refusedBy);
+}
+
+function refuse(ruling: Ruling): never {
+  const { policy, resetInMs } = ruling;
+  throw edgeError(
+    "rate_limited",
+    `Limit "${policy.name}" of ${policy.limit} per ${policy.per} is reached`,
+    { retryAfterSeconds: Math.max(1, Math.ceil(resetInMs / 1_000)) },
+  );
+}
+
+function tell(book: LimitBook, exchange: Exchange): void {
+  const { admission } = exchange;
+  if (admission === undefined) return;
+  for (const [name, value] of limitFields(admission, book.clock.now())) {
+    exchange.setHeader(name, value);
+  }
+}
+
+function refuseFailed(book: LimitBook, exchange: Exchange): void {
+  const failed = book.failedAuthentications;
+  if (failed === undefined) return;
+  const { policy, counter } = failed;
+  const subject = subjectOf("address", exchange) ?? "";
+  const standing = counter.look(subject, book.elapsed());
+  if (standing.remaining > 0) return;
+  const ruling = { policy, counter, subject, ...standing, receipt: undefined };
+  exchange.admission = { rulings: [ruling], refusedBy: ruling };
+  refuse(ruling);
+}
+
+function countFailed(book: LimitBook, exchange: Exchange, { answer }: Outgoing): void {
+  const failed = book.failedAuthentications;
+  if (failed === undefined || answer.status !== unauthorizedStatus) return;
+  failed.counter.take(subjectOf("address", exchange) ?? "", book.elapsed());
+}
