@@ -240,7 +240,10 @@ export interface JobStore {
     limit: number,
     keyedLimit?: number,
   ): Promise<readonly ClaimedJob[]>;
-  /** Ends attempts. Answers, position by position, whether the lease was still held; what is not held is untouched. */
+  /**
+   * Ends attempts. Answers, position by position, whether the lease was still held; what is not held
+   * is untouched. Of several settlements of one lease the first counts: it is not held for the later ones.
+   */
   settle(settlements: readonly JobSettlement[]): Promise<readonly boolean[]>;
   /**
    * Ends a job that waits; asks for the end of one that runs (see {@link cancelRequests}); leaves

@@ -84,12 +84,14 @@ export class JobTable implements JobStore {
     if (settlements.length === 0) return [];
     const isRun = (end: JobSettlement): boolean => end.outcome === "completed" && isPacked(end);
     const held = new Set<string>();
-    const runs = completeRuns(settlements.filter(isRun));
-    const others = settlements.filter((end) => !isRun(end));
+    const ends = firstOfEach(settlements);
+    const runs = completeRuns(ends.filter(isRun));
+    const others = ends.filter((end) => !isRun(end));
     await this.#settle([...runs, ...settleEach(others)], held);
     // A job of the others was made a row, is being committed with effects, or is no longer held.
-    const left = settlements.filter((end) => isRun(end) && !held.has(nameOf(end)));
+    const left = ends.filter((end) => isRun(end) && !held.has(nameOf(end)));
     await this.#settle(settleEach(left), held);
+    // The first of a lease takes its name out, so that the later ones answer as not held.
     return settlements.map((end) => held.delete(nameOf(end)));
   }
 
@@ -168,10 +170,10 @@ export class JobTable implements JobStore {
 
   /** Sweeps what has ended in packs, and packs of which nothing is left, also by `rows`. */
   async #sweepPacks(olderThanMs: number, limit: number, rows: readonly Row[]): Promise<number> {
-    const results = await this.#pool.run("sweep packs", sweepEnds(olderThanMs, limit));
-    const ends = results.at(-1)?.rows ?? [];
+    const [, over, swept] = await this.#pool.run("sweep packs", sweepEnds(olderThanMs, limit));
+    const ends = swept?.rows ?? [];
     const packs = new Set<string>();
-    for (const row of [...rows, ...ends]) {
+    for (const row of [...rows, ...(over?.rows ?? []), ...ends]) {
       if (row["pack"] !== null) packs.add(String(row["pack"]));
     }
     if (packs.size > 0) await this.#pool.run("drop packs", [dropPacks([...packs])]);
@@ -181,6 +183,16 @@ export class JobTable implements JobStore {
 
 function nameOf({ n, fence }: JobSettlement): string {
   return `${n}/${fence}`;
+}
+
+/** The first settlement of each lease: a join to several rows updates with any one of them. */
+function firstOfEach(settlements: readonly JobSettlement[]): readonly JobSettlement[] {
+  const firsts = new Map<string, JobSettlement>();
+  for (const end of settlements) {
+    const name = nameOf(end);
+    if (!firsts.has(name)) firsts.set(name, end);
+  }
+  return firsts.size === settlements.length ? settlements : [...firsts.values()];
 }
 
 /** Ends leases one by one, as rows. */

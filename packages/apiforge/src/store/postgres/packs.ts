@@ -102,22 +102,32 @@ const dropOverText = `delete from forge_pack_leases where n = any(array(
      select n from forge_pack_leases l where l.last_n - l.n + 1 =
        (select count(*) from generate_series(l.n, l.last_n) job (n)
         where exists (select from forge_jobs where n = job.n) or ${endedText("job.n")})
-     for update skip locked))`;
-// What a lease still speaks for stays, so that nobody takes a job of it for a running one.
+     for update skip locked)) returning pack`;
+// Where a lease might speak for a job again, its end stays without an instant, as that of a swept row.
 const sweepText = `with old as materialized (
-     select n, last_n, last_n - n + 1 as jobs, finished_at, pack from forge_pack_ends e
-     where finished_at < (select forge_now()) - $1::bigint and not exists (
-       select from forge_pack_leases l where l.n between e.pack and e.pack + 511)
+     select n, last_n, last_n - n + 1 as jobs, finished_at, pack, exists (
+       select from forge_pack_leases l where l.n between e.pack and e.pack + 511) as leased
+     from forge_pack_ends e where finished_at < (select forge_now()) - $1::bigint
      order by finished_at, n limit $2 for update skip locked
    ), sized as materialized (
      select *, $2 - (sum(jobs) over (order by finished_at, n) - jobs) as room from old
+   ), swept as materialized (
+     select n, last_n, pack, finished_at, leased, jobs > room as cut,
+       least(jobs, room)::integer as swept_jobs
+     from sized where room > 0
    ), deleted as (
-     delete from forge_pack_ends where n = any(array(select n from sized where jobs <= room))
-   ), cut as (
-     update forge_pack_ends e set n = e.n + room from sized
-     where e.n = sized.n and room > 0 and jobs > room
+     delete from forge_pack_ends where n = any(array(select n from swept where not leased and not cut))
+   ), shortened as (
+     update forge_pack_ends e set n = e.n + swept_jobs from swept
+     where e.n = swept.n and not leased and cut
+   ), emptied as (
+     update forge_pack_ends e set last_n = e.n + swept_jobs - 1, finished_at = null from swept
+     where e.n = swept.n and leased
+   ), rest as (
+     insert into forge_pack_ends (n, last_n, pack, finished_at)
+     select n + swept_jobs, last_n, pack, finished_at from swept where leased and cut
    )
-   select pack, least(jobs, room) as jobs from sized where room > 0`;
+   select pack, swept_jobs as jobs from swept`;
 const emptyPack = `p.taken = p.count
      and not exists (select from forge_pack_leases where n between p.n and p.n + 511)
      and not exists (select from forge_pack_ends
@@ -128,7 +138,7 @@ const dropPacksText = `with dropped as (
 
 /**
  * Keeps the rest of a transaction from being compiled: how many jobs a run has is a guess of the
- * planner's, and compiling for it took 1,200 ms where the statement takes 1.
+ * planner's, and compiling for it took 1,200 ms.
  */
 export const withoutJit = command("select set_config('jit', 'off', true)");
 
@@ -165,8 +175,8 @@ export function unpackById(id: string): readonly Command[] {
 }
 
 /**
- * Completes jobs in runs of neighbours: answers those runs that were held altogether. It passes over
- * leases that a transaction under way shares.
+ * Completes jobs, each named once, in runs of neighbours: answers those runs that were held
+ * altogether. It passes over leases that a transaction under way shares.
  */
 export function completeRuns(leases: readonly JobLease[]): readonly Command[] {
   if (leases.length === 0) return [];
@@ -204,7 +214,10 @@ export function dissolveLeases(
   ];
 }
 
-/** Deletes up to `limit` jobs that completed in packs more than `olderThanMs` ago; answers `jobs` by `pack`. */
+/**
+ * Deletes leases that are over, then up to `limit` jobs that completed in packs more than `olderThanMs`
+ * ago. The last two answer the `pack` of each, and how many `jobs` of it were deleted.
+ */
 export function sweepEnds(olderThanMs: number, limit: number): readonly Command[] {
   return [withoutJit, command(dropOverText), command(sweepText, olderThanMs, limit)];
 }
@@ -218,14 +231,12 @@ function newToken(): number {
   return randomInt(1, 2 ** 48 - 1);
 }
 
-/** `leases` as runs of consecutive numbers under one lease: its name, the first and the last. */
+/** `leases`, each once, as runs of consecutive numbers under one name: it, the first and the last. */
 function neighbours(leases: readonly JobLease[]): readonly (readonly [number, number, number])[] {
   const runs: [number, number, number][] = [];
   for (const { n, fence } of leases.toSorted((a, b) => a.n - b.n)) {
     const run = runs.at(-1);
-    const isSame = run?.[0] === -fence;
-    if (isSame && n === run[2]) continue;
-    if (isSame && n === run[2] + 1) run[2] = n;
+    if (run?.[0] === -fence && n === run[2] + 1) run[2] = n;
     else runs.push([-fence, n, n]);
   }
   return runs;
