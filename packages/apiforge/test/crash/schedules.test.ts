@@ -134,7 +134,7 @@ describe.concurrent.for(storeNames)("%s", (store) => {
     await stopInOrder(deployment, [last]);
     const [job] = await rows(
       deployment,
-      "select min(created_at) as at from forge_jobs where state < 3",
+      `select min(created_at) as at from ${jobRows(store)} where state < 3`,
     );
     expect(Number(job?.["at"] ?? Date.now())).toBeGreaterThan(Date.now() - 5_000);
   }, 90_000);
