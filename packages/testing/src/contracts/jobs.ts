@@ -306,28 +306,6 @@ export function jobsContract(fixture: StoreFixture): void {
       expect(states).toEqual(["completed", "running", "ready", "dead", "ready"]);
     });
 
-    test("one lease twice in one call ends it as the first says", async () => {
-      await using open = await fixture.open();
-      const { store, clock } = open;
-      for (let index = 0; index < 8; index += 1) await addJob(store);
-      const jobs = await claim(store, "w1", 8);
-      const at = clock.now();
-      const ends = jobs.map((job, index): readonly [JobSettlement, JobSettlement] => {
-        const soon = { outcome: "retry", delayMs: 1_000, error: "soon", ...leaseOf(job) } as const;
-        const late = { outcome: "snoozed", delayMs: 9_000, ...leaseOf(job) } as const;
-        return index % 2 === 0 ? [soon, late] : [late, soon];
-      });
-      const settled = await store.jobs.settle([
-        ...ends.map(([first]) => first),
-        ...ends.map(([, second]) => second),
-      ]);
-      expect(settled).toEqual([...jobs.map(() => true), ...jobs.map(() => false)]);
-      const found = await Promise.all(jobs.map((job) => store.jobs.find(job.id)));
-      expect(found.map((job) => [job?.runAt, job?.attempt, job?.lastError])).toEqual(
-        jobs.map((_, index) => (index % 2 === 0 ? [at + 1_000, 1, "soon"] : [at + 9_000, 0, null])),
-      );
-    });
-
     test("nothing answers nothing", async () => {
       await using open = await fixture.open();
       expect(await open.store.jobs.settle([])).toEqual([]);

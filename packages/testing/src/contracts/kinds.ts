@@ -145,6 +145,28 @@ export function kindsContract(fixture: StoreFixture): void {
       expect(await store.jobs.settle([completed(must(c))])).toEqual([false]);
     });
 
+    test("end as the first says of two settlements of one lease in one call", async () => {
+      await using open = await fixture.open();
+      const { store, clock } = open;
+      await addKind(store, "k");
+      const at = clock.now();
+      const [soon, late] = [1_000, 9_000].map(
+        (delayMs) => ({ outcome: "snoozed", delayMs }) as const,
+      );
+      const pairs = [
+        [must(soon), must(late)],
+        [must(late), must(soon)],
+        [must(soon), { outcome: "completed" }],
+      ] as const;
+      for (const [first, second] of pairs) {
+        const job = must((await claimed(store, 1))[0]);
+        const both = [first, second].map((end) => ({ ...end, ...leaseOf(job) }));
+        expect(await store.jobs.settle(both)).toEqual([true, false]);
+        const runAt = at + first.delayMs;
+        expect(await store.jobs.find(job.id)).toMatchObject({ state: "scheduled", runAt });
+      }
+    });
+
     test("end together though several commits enqueued them", async () => {
       await using open = await fixture.open();
       const { store } = open;

@@ -174,7 +174,8 @@ export class JobTable implements JobStore {
     const ends = swept?.rows ?? [];
     const packs = new Set<string>();
     for (const row of [...rows, ...(over?.rows ?? []), ...ends]) {
-      if (row["pack"] !== null) packs.add(String(row["pack"]));
+      const { pack } = row;
+      if (typeof pack === "number" || typeof pack === "string") packs.add(String(pack));
     }
     if (packs.size > 0) await this.#pool.run("drop packs", [dropPacks([...packs])]);
     return ends.reduce((sum, { jobs }) => sum + Number(jobs), 0);
