@@ -45,9 +45,8 @@ export function remoteKeySet(url: URL, services: KeySetServices): JWTVerifyGetKe
       return await keys(header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      return await (
-        await set.newer(keys)
-      )(header, token);
+      const newer = await set.newer(keys);
+      return newer(header, token);
     }
   };
 }

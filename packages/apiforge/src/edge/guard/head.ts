@@ -4,7 +4,7 @@ import type { ApiForgeError } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
 
 /** Most header lines of a request; more are answered with `headers_too_large`. */
-export const maxHeaders = 100;
+const maxHeaders = 100;
 
 // RFC 9112 section 3.2: uri-host with an optional port; empty where the target has no authority.
 const hostValue = /^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d{0,5})?$/i;

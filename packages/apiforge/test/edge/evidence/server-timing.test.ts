@@ -18,7 +18,7 @@ async function timingOf(serverTiming: boolean, authorization?: string): Promise<
 
 test("an answer to a known caller says how long each place took, by its name alone", async () => {
   expect(String(await timingOf(true)).split(", ")).toEqual([
-    ...["correlate", "route", "authenticate", "validate"].map(
+    ...["guard", "correlate", "authenticate", "validate"].map(
       (place) => expect.stringMatching(new RegExp(`^${place};dur=[1-9][0-9]*\\.000$`)) as string,
     ),
     expect.stringMatching(/^backend;dur=/),

@@ -25,6 +25,8 @@ async function start(limits: ServerLimits) {
       method: "GET",
       path,
       auth: "none",
+      // Snapshots of a store in memory wait for one another.
+      transaction: "none",
       replies: { 200: z.object({}) },
       ...options,
       handler: async () => {

@@ -10,8 +10,8 @@ const boundsMs = boundsSeconds.map((seconds) => seconds * 1_000);
 const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 
 /**
- * Numbers of one route, as plain fields: a counter and a histogram of a metrics library cost
- * 1.0 us a request, these 0.1 us.
+ * Numbers of one route, as plain fields: a metrics library cost 0.2 us for each count and 0.3 us for
+ * each observation, all of these take 0.2 us a request.
  */
 class RouteNumbers implements Observer {
   readonly method: string;
