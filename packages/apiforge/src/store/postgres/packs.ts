@@ -15,7 +15,7 @@ const insertText = `insert into forge_job_packs (n, queue, priority, count, type
      request_id, created_at, first_id, last_id, jobs)
    values (nextval('forge_jobs_n_seq'), $1, $2, $3, $4, $5, $6, $7, forge_now(), $8, $9, $10)`;
 /** The jobs of a pack `p` as `i`: `item` is [id, payload], `place` counts from 1. */
-export const packItems = "json_array_elements(p.jobs::json) with ordinality as i (item, place)";
+const packItems = "json_array_elements(p.jobs::json) with ordinality as i (item, place)";
 /** Whether job `n` has ended in its pack, or its row was swept: ends never overlap, so the nearest tells. */
 function endedText(n: string, first = n): string {
   return `coalesce((select last_n from forge_pack_ends where n <= ${n} order by n desc limit 1), 0) >= ${first}`;
