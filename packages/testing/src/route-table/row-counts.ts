@@ -1,0 +1,18 @@
+import type { RawDatabase } from "../crash/index.ts";
+
+const tables = {
+  sqlite: "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'",
+  postgres: `select table_name as name from information_schema.tables
+    where table_schema = current_schema() and table_type = 'BASE TABLE'`,
+} as const;
+
+/** Rows of every table that the database has, by table. */
+export async function countRows(
+  raw: RawDatabase,
+  store: keyof typeof tables,
+): Promise<Readonly<Record<string, number>>> {
+  const names = (await raw.all(tables[store])).map((row) => String(row["name"]));
+  const counts = names.map((name) => `select '${name}' as name, count(*) as rows from "${name}"`);
+  const rows = await raw.all(counts.join(" union all "));
+  return Object.fromEntries(rows.map((row) => [String(row["name"]), Number(row["rows"])]));
+}
