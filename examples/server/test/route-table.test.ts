@@ -47,7 +47,7 @@ const bodies = {
   "POST /bulk-messages": { messages: [{ to: "+15551230001", body: "Text of the owner" }] },
 };
 
-const owner = "practice_p001";
+const owner = { sub: "usr_owner", tenant: "practice_p001", role: "scheduling_agent" };
 const stranger = "practice_p002";
 
 describe.for(storeNames)("every route of the examples, %s", (store) => {
@@ -84,11 +84,12 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
       const jobId = String(batch["jobId"]);
       const { id } = project["data"] as { id: string };
       rows = {
-        tenant: owner,
+        tenant: owner.tenant,
+        subject: owner.sub,
         ids: { "/api/projects/:id": id, "/patients/:id": "pat_12345", "/bulk-messages/:id": jobId },
         marks: ["of the owner", "of_the_owner", "+15551230001", "Maria", "Keller"],
       };
-      const token = await deployment.token({ sub: "usr_owner", tenant: owner });
+      const token = await deployment.token(owner);
       await eventually("the end of the job", async () => {
         const report = await client.request({ path: `/bulk-messages/${jobId}/status`, token });
         return report.body.includes("completedAt");
@@ -96,11 +97,10 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
     });
 
     async function create(path: string, body: unknown): Promise<Record<string, unknown>> {
-      const who = { sub: "usr_owner", tenant: owner, role: "scheduling_agent" };
       const answer = await client.request({
         method: "POST",
         path,
-        token: await deployment.token(who),
+        token: await deployment.token(owner),
         headers: { "idempotency-key": `create-${path}` },
         body,
       });
@@ -116,6 +116,12 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
       const before = await readAll();
       for (const route of reaching) await assertForeignRefused(run, route, rows, stranger);
       expect(await readAll()).toEqual(before);
+    });
+
+    test.for(reading)("$method $path shown to its owner is seen as shown", async (route) => {
+      await expect(assertForeignRefused(run, route, rows, owner.tenant)).rejects.toThrow(
+        "must not show another tenant's row",
+      );
     });
 
     async function readAll(): Promise<Readonly<Record<string, string>>> {

@@ -7,6 +7,8 @@ import { expectEnvelope, requestFor, routeName, type RouteRun } from "./route-ru
 /** Rows of one tenant that were made through the API. */
 export interface OwnedRows {
   readonly tenant: string;
+  /** Who made them. The caller of another tenant has the same one, so that only the tenant differs. */
+  readonly subject: string;
   /** Ids by the path up to the parameter: `/projects/:id` is the one of `/projects/:id/members` too. */
   readonly ids: Readonly<Record<string, string>>;
   /** Texts that stand in these rows and nowhere else. */
@@ -36,9 +38,10 @@ export async function assertForeignRefused(
 ): Promise<void> {
   const answer = await callAs(run, route, rows, foreignTenant);
   const named = route.path.includes(":");
-  expect(named ? [403, 404] : [200], answer.body).toContain(answer.status);
+  const not = `${routeName(route)} must not show another tenant's row: ${answer.body}`;
+  expect(named ? [403, 404] : [200], not).toContain(answer.status);
   if (named) expectEnvelope(answer);
-  expect(traces(answer, rows), answer.body).toEqual([]);
+  expect(traces(answer, rows), not).toEqual([]);
 }
 
 function traces({ body }: HttpResponse, { ids, marks }: OwnedRows): readonly string[] {
@@ -52,7 +55,7 @@ async function callAs(
   tenant: string,
 ): Promise<HttpResponse> {
   const { dataDir } = run.deployment();
-  const token = await validToken(dataDir, caller(route, tenant));
+  const token = await validToken(dataDir, { ...caller(route, tenant), subject: rows.subject });
   return run.client().request({ ...requestFor(run, route, pathOf(route, rows)), token });
 }
 

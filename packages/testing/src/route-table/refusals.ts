@@ -66,17 +66,16 @@ async function assertBlindToTokens(run: RouteRun, route: Route): Promise<void> {
     if (answer.status >= 400) expectEnvelope(answer);
     answers.push({ status: answer.status, code: codeOf(answer) });
   }
-  expect(answers).toEqual(answers.map(() => answers[0]));
-  expect(withoutIdentity.map(({ code }) => code)).not.toContain(answers[0]?.code);
+  expect(answers, "a token must not be asked for").toEqual(answers.map(() => answers[0]));
+  const codes = withoutIdentity.map(({ code }) => code);
+  expect(codes, "a token must not be asked for").not.toContain(answers[0]?.code);
 }
 
 function expectRefusal(answer: HttpResponse, refusal: Refusal): void {
-  const how = typeof refusal.comes === "string" ? refusal.comes : JSON.stringify(refusal.comes);
-  expect({ how, status: answer.status, code: codeOf(answer) }, answer.body).toEqual({
-    how,
-    status: refusal.status,
-    code: refusal.code,
-  });
+  const { comes, status, code } = refusal;
+  const how = typeof comes === "string" ? comes : `with ${JSON.stringify(comes)}`;
+  const told = { status: answer.status, code: codeOf(answer) };
+  expect(told, `${how} must be ${status} ${code}: ${answer.body}`).toEqual({ status, code });
   expectEnvelope(answer);
   const challenge = answer.headers["www-authenticate"];
   if (refusal.challenge === undefined) expect(challenge).toBeUndefined();
