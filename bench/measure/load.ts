@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 const script = fileURLToPath(new URL("post.lua", import.meta.url));
+const report = fileURLToPath(new URL("report.lua", import.meta.url));
 
 /** One closed-loop load of POST requests, each with an Idempotency-Key of its own. */
 export interface Load {
@@ -58,6 +59,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
     {
       env: {
         ...process.env,
+        LOAD_REPORT: report,
         LOAD_KEY_PREFIX: `${randomBytes(8).toString("hex")}-`,
         LOAD_TOKEN: load.token,
         LOAD_PATH: load.path,
@@ -65,6 +67,25 @@ export async function runLoad(load: Load): Promise<LoadResult> {
       },
     },
   );
+  return parseLoadResult(stdout);
+}
+
+/** One closed-loop load of equal GET requests. */
+export interface GetLoad {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly seconds: number;
+  /** The core that wrk is pinned to. */
+  readonly core: number;
+}
+
+/** {@link runLoad} of GET requests. */
+export async function runGetLoad(load: GetLoad): Promise<LoadResult> {
+  const { url, headers, connections, seconds, core } = load;
+  const lines = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
+  const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", report, ...lines, url];
+  const { stdout } = await execute("taskset", ["-c", String(core), ...wrk]);
   return parseLoadResult(stdout);
 }
 

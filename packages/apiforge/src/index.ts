@@ -88,6 +88,7 @@ export {
   type Stage,
   type StageName,
   type Steps,
+  type UnknownFields,
 } from "./edge/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {

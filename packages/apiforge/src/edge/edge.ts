@@ -6,6 +6,7 @@ import Fastify, {
 } from "fastify";
 
 import type { Clock, Log } from "../kernel/index.ts";
+import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
@@ -106,6 +107,7 @@ export function createEdge(options: EdgeOptions): Edge {
     bodyDeadline: new BodyDeadline(clock, bodyLimits),
     routes: options.routes,
     cors: options.cors,
+    answers: new AnswerQueue(),
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),

@@ -62,6 +62,7 @@ export {
   type ReplyOf,
   type Route,
   type RouteOptions,
+  type UnknownFields,
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

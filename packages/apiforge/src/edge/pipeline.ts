@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
+import type { AnswerQueue } from "./answer-queue.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
@@ -49,6 +50,7 @@ export interface Services {
   readonly routes: readonly Route[];
   /** For routes without a word of their own, and for what no route answers. */
   readonly cors: CorsOptions | undefined;
+  readonly answers: AnswerQueue;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */

@@ -3,7 +3,7 @@ import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
 import type { Principal } from "./auth/principal.ts";
 import type { CorsOptions } from "./cors/policy.ts";
-import type { BatchBody } from "./body/batch-body.ts";
+import { BatchBody } from "./body/batch-body.ts";
 import type { RequestInfo } from "./exchange.ts";
 import type { List } from "./list.ts";
 import { StreamReply } from "./stream-reply.ts";
@@ -94,7 +94,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly body: Body;
   /** Undefined on a route with `auth: "none"`. */
   readonly principal: Caller;
-  /** The one transaction of a route that writes, the snapshot of one that reads. */
+  /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
   readonly request: RequestInfo;
   /** Batches outside of `tx`, for answers that are streamed after it has ended. */
@@ -103,11 +103,29 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly list: List;
 }
 
+/**
+ * What becomes of a body's fields that its schema does not declare, at any depth. `refuse`: 400
+ * `unknown_field`. `remove`: the handler does not see them. `keep`: it does, where the schema lets
+ * them pass (JSON Schema and TypeBox do, Zod's plain objects take them away).
+ */
+export type UnknownFields = "refuse" | "remove" | "keep";
+
 /** How a writing route treats `Idempotency-Key`. */
 export type IdempotencyMode = "optional" | "required" | "none";
 
-/** `read`: one snapshot that cannot write. `write`: one transaction. */
-export type TransactionMode = "read" | "write";
+/**
+ * `read`: one snapshot that cannot write. `write`: one transaction. `none`: the handler does without
+ * the store, and answers when that is away.
+ */
+export type TransactionMode = "read" | "write" | "none";
+
+type TransactionOf<M extends Method, T extends TransactionMode> = T extends "none"
+  ? undefined
+  : M extends "GET"
+    ? T extends "write"
+      ? Transaction
+      : Reader
+    : Transaction;
 
 /** Declaration of a route; types of the handler follow from it. */
 export interface RouteOptions<
@@ -138,8 +156,10 @@ export interface RouteOptions<
   readonly query?: QuerySchema;
   /** Names in lower case. */
   readonly headers?: HeadersSchema;
-  /** Fields that it does not declare are refused at any depth. {@link batchBody} takes many items. Without it a body is refused. */
+  /** {@link batchBody} takes many items. Without a schema a body is refused. */
   readonly body?: Body;
+  /** Default `refuse`, which is the only choice for a {@link batchBody}. */
+  readonly unknownFields?: UnknownFields;
   readonly replies: R;
   /**
    * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
@@ -148,7 +168,9 @@ export interface RouteOptions<
   readonly idempotency?: I;
   /**
    * `write` on a GET that leaves something behind, such as an audit row: its handler runs in a
-   * transaction instead of on a snapshot, and a repeat leaves it again. Every other method writes.
+   * transaction instead of on a snapshot, and a repeat leaves it again. `none` for a handler that
+   * needs neither; it has no idempotency key, since nothing could be recorded with its answer. Every
+   * other method writes by default.
    */
   readonly transaction?: T;
   /** Default 1 MiB. A {@link batchBody} has a limit of its own. */
@@ -166,7 +188,7 @@ export interface RouteOptions<
       OutputOf<HeadersSchema, undefined>,
       BodyOf<Body>,
       A extends "none" ? undefined : Principal,
-      M extends "GET" ? (T extends "write" ? Transaction : Reader) : Transaction
+      TransactionOf<M, T>
     >,
   ) => Promise<Out | ApiForgeError> | Out | ApiForgeError;
 }
@@ -200,6 +222,7 @@ export interface Route {
   readonly query: Schema | undefined;
   readonly headers: Schema | undefined;
   readonly body: BodyDeclaration | undefined;
+  readonly unknownFields: UnknownFields;
   readonly replies: Replies;
   readonly idempotency: IdempotencyMode;
   readonly transaction: TransactionMode;
@@ -284,7 +307,11 @@ export function defineRoute<
   // Inferred from what the handler returns: its literal statuses would widen to `number` otherwise.
   const Out extends ReplyOf<R> = ReplyOf<R>,
   const T extends TransactionMode = "read",
-  const I extends IdempotencyMode = A extends "none" ? "none" : "optional",
+  const I extends IdempotencyMode = A extends "none"
+    ? "none"
+    : T extends "none"
+      ? "none"
+      : "optional",
 >(
   options: RouteOptions<Path, M, A, ParamsSchema, QuerySchema, HeadersSchema, Body, R, Out, T, I>,
 ): DeclaredRoute<M, Path, CallOf<Path, ParamsSchema, QuerySchema, Body, R, I>> {
@@ -300,8 +327,11 @@ export function defineRoute<
     query: options.query,
     headers: options.headers,
     body: options.body,
+    unknownFields: options.unknownFields ?? "refuse",
     replies: options.replies,
-    idempotency: options.idempotency ?? (method === "GET" || auth === "none" ? "none" : "optional"),
+    idempotency:
+      options.idempotency ??
+      (method === "GET" || auth === "none" || options.transaction === "none" ? "none" : "optional"),
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
     cors: options.cors,
@@ -326,7 +356,19 @@ function refuseContradictions(route: Route): void {
     throw new TypeError(`${name}: a GET has neither a body nor an idempotency key`);
   }
   if (route.method !== "GET" && route.transaction === "read") {
-    throw new TypeError(`${name}: only a GET can do without a transaction`);
+    throw new TypeError(`${name}: only a GET can run on a snapshot`);
+  }
+  if (route.transaction === "none" && route.idempotency !== "none") {
+    throw new TypeError(
+      `${name}: an idempotency key needs a transaction, which records the answer with its effects`,
+    );
+  }
+  if (route.transaction === "none" && route.body instanceof BatchBody) {
+    throw new TypeError(`${name}: a batch needs a transaction, which accepts it`);
+  }
+  const keepsItems = route.body instanceof BatchBody || route.body === "bytes";
+  if (keepsItems && route.unknownFields !== "refuse") {
+    throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
   if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);

@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/index.ts";
+import type { AnswerQueue } from "./answer-queue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { leaveAll, type RouteStages } from "./route-stages.ts";
@@ -9,6 +10,7 @@ export interface SendServices {
   readonly clock: Clock;
   /** True once the server is going down. */
   readonly isClosing: () => boolean;
+  readonly answers: AnswerQueue;
 }
 
 /** Sends `answer` through the stages' ways out. */
@@ -33,7 +35,7 @@ export function write(exchange: Exchange, leaving: Outgoing, services: SendServi
   if (isReplay) reply.header("idempotent-replayed", "true");
   if (services.isClosing()) reply.header("connection", "close");
   if (stream === undefined) {
-    reply.send(answer.body === "" ? undefined : answer.body);
+    services.answers.add(() => void reply.send(answer.body === "" ? undefined : answer.body));
     return;
   }
   // Its head has left before anybody knew that the server would stop meanwhile.

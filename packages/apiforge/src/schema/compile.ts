@@ -1,8 +1,10 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import type { TSchema } from "typebox";
-import { Format } from "typebox/format";
+import type { TLocalizedValidationError } from "typebox/error";
+import { Compile } from "typebox/schema";
+import { Convert } from "typebox/value";
 
+import { compileDefaults } from "./defaults.ts";
 import { findMisreadNumber } from "./misread-number.ts";
 import type {
   CompiledSchema,
@@ -16,17 +18,6 @@ import type {
 
 /** How values reach the schema: `json` as they are, `text` from a URL or header, where "3" may mean 3. */
 export type ValueSource = "json" | "text";
-
-const ajv = {
-  json: new Ajv2020({ allErrors: true, useDefaults: true, ownProperties: true, strict: false }),
-  text: new Ajv2020({
-    allErrors: true,
-    useDefaults: true,
-    ownProperties: true,
-    strict: false,
-    coerceTypes: "array",
-  }),
-} as const;
 
 /**
  * Compiles a schema once, at start, into a function that runs per request.
@@ -87,45 +78,67 @@ function unrecognizedKeys(issue: object): string[] {
   return "keys" in issue && Array.isArray(issue.keys) ? issue.keys.map(String) : [];
 }
 
+/** TypeBox's own compiler, which follows draft 2020-12 to its dynamic references; `npm run suites` has the score. */
 function compileTypeBox<T>(schema: TSchema, source: ValueSource): CompiledSchema<T> {
   // TypeBox types are JSON Schema objects; only their symbol keys are not.
   const jsonSchema: JsonSchema = JSON.parse(JSON.stringify(schema));
-  addFormats(ajv[source]);
-  const validate: ValidateFunction<T> = ajv[source].compile<T>(jsonSchema);
+  const validator = Compile(jsonSchema);
+  const fillDefaults = compileDefaults(jsonSchema);
   return {
     input: jsonSchema,
     output: jsonSchema,
-    validate(value): SchemaResult<T> {
-      let copy: unknown;
+    validate(given): SchemaResult<T> {
+      let value: unknown;
       try {
-        // Ajv writes defaults and coerced values into what it is given.
-        copy = structuredClone(value);
+        // Defaults and conversions are written into what they are given.
+        value = structuredClone(given);
       } catch {
         return { ok: false, issues: [{ path: "", message: "must be data, without functions" }] };
       }
-      if (!validate(copy)) return { ok: false, issues: (validate.errors ?? []).map(ajvIssue) };
-      const misread = source === "text" ? findMisreadNumber(value, copy) : undefined;
-      if (misread === undefined) return { ok: true, value: copy };
+      if (source === "text") value = Convert(schema, value);
+      fillDefaults?.(value);
+      if (!validator.Check(value)) {
+        return { ok: false, issues: typeBoxIssues(validator.Errors(value)[1]) };
+      }
+      const misread = source === "text" ? findMisreadNumber(given, value) : undefined;
+      if (misread === undefined) return { ok: true, value: value as T };
       return { ok: false, issues: [{ path: misread.join("."), message: "must be number" }] };
     },
   };
 }
 
-/** Ajv knows no format by itself and would let any text through, so it gets TypeBox's own checks. */
-function addFormats(instance: Ajv2020): void {
-  for (const [name, check] of Format.Entries()) instance.addFormat(name, check);
+function typeBoxIssues(errors: readonly TLocalizedValidationError[]): SchemaIssue[] {
+  // What an object may not have is reported by it and once more by the `false` that stands for it.
+  const [refusals, others] = [
+    errors.filter(isRefusal),
+    errors.filter((error) => !isRefusal(error)),
+  ];
+  const issues = others.flatMap(issuesOf);
+  const named = new Set(issues.map(({ path }) => path));
+  return [...issues, ...refusals.flatMap(issuesOf).filter(({ path }) => !named.has(path))];
 }
 
-function ajvIssue(error: ErrorObject): SchemaIssue {
+function isRefusal({ keyword }: TLocalizedValidationError): boolean {
+  return keyword === "boolean";
+}
+
+function issuesOf(error: TLocalizedValidationError): SchemaIssue[] {
   const path = error.instancePath.split("/").slice(1).map(unescapePointer);
-  return { path: [...path, ...ajvField(error)].join("."), message: error.message ?? "is invalid" };
+  return fieldsOf(error).map((field) => ({
+    path: [...path, ...field].join("."),
+    message: error.message,
+  }));
 }
 
-function ajvField(error: ErrorObject): string[] {
-  const { params } = error;
-  const field: unknown =
-    params["missingProperty"] ?? params["additionalProperty"] ?? params["unevaluatedProperty"];
-  return typeof field === "string" ? [field] : [];
+/** The fields that an issue of an object is about: one empty path where it is about the object itself. */
+function fieldsOf({ keyword, params }: TLocalizedValidationError): readonly (readonly string[])[] {
+  if (keyword === "required") return params.requiredProperties.map((field) => [field]);
+  if (keyword === "additionalProperties")
+    return params.additionalProperties.map((field) => [field]);
+  if (keyword === "unevaluatedProperties") {
+    return params.unevaluatedProperties.map((field) => [String(field)]);
+  }
+  return [[]];
 }
 
 function unescapePointer(token: string): string {

@@ -182,6 +182,31 @@ describe("a compiled schema", () => {
     });
   });
 
+  test("of TypeBox fills in defaults of items and of what several schemas say, never of a choice", () => {
+    const sized = Type.Object({ size: Type.Integer({ default: 5 }) });
+    const schema = Type.Object({
+      items: Type.Array(sized),
+      pair: Type.Tuple([sized, Type.String()]),
+      both: Type.Intersect([sized, Type.Object({ name: Type.String({ default: "n" }) })]),
+      either: Type.Union([Type.Object({ constructor: Type.String() }), Type.Partial(sized)]),
+    });
+    const value = {
+      items: [{}, { size: 1 }],
+      pair: [{}, "x"],
+      both: {},
+      either: { constructor: "" },
+    };
+    expect(compileSchema(schema).validate(value)).toEqual({
+      ok: true,
+      value: {
+        items: [{ size: 5 }, { size: 1 }],
+        pair: [{ size: 5 }, "x"],
+        both: { size: 5, name: "n" },
+        either: { constructor: "" },
+      },
+    });
+  });
+
   test("never touches the value that it is given", () => {
     const schema = Type.Object({ a: Type.Integer({ default: 1 }), b: Type.Array(Type.Integer()) });
     const value = { b: ["1", 2] };

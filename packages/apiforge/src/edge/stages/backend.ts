@@ -36,12 +36,13 @@ interface BackendServices {
 type ShapeReply = (reply: Reply) => Answer;
 const retryAfterSeconds = 1;
 
-/** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot. */
+/** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot, others as they are. */
 export function backend(services: BackendServices): Stage {
   return function backendOf(route) {
     if (route === undefined) return undefined;
-    const { read, write } = runners(route, services, shape(route));
-    const run = route.transaction === "read" ? read : write;
+    const runs = runners(route, services, shape(route));
+    if (route.transaction === "none") return { enter: runs.plain };
+    const run = route.transaction === "read" ? runs.read : runs.write;
     return {
       async enter(exchange) {
         exchange.answer = await run(exchange);
@@ -73,9 +74,7 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
       async (reader) => {
         // A reading route's handler is typed with a Reader; the common signature says Transaction.
         context.tx = reader as Transaction;
-        const reply = await route.handler(context);
-        if (ApiForgeError.is(reply)) throw reply;
-        return readAnswer(reply);
+        return replyAnswer(await route.handler(context));
       },
       context.principal?.tenant ?? publicTenant,
     );
@@ -95,7 +94,24 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
     }
   }
 
-  return { read, write };
+  /** Without a turn of the event loop where the handler needs none. */
+  function plain(exchange: Exchange): Promise<void> | undefined {
+    const reply = route.handler(new Context(exchange, route, services));
+    if (reply instanceof Promise) {
+      return reply.then((late) => {
+        exchange.answer = replyAnswer(late);
+      });
+    }
+    exchange.answer = replyAnswer(reply);
+    return undefined;
+  }
+
+  function replyAnswer(reply: Reply | ApiForgeError): Outgoing {
+    if (ApiForgeError.is(reply)) throw reply;
+    return readAnswer(reply);
+  }
+
+  return { read, write, plain };
 }
 
 function settled(outcome: WriteOutcome): Outgoing {

@@ -9,16 +9,28 @@ import type { Stage } from "../stage.ts";
  * 404 for an unknown path, 405 with `Allow` for a known one, 204 with `Allow` for OPTIONS.
  */
 export function refuseUnrouted(allowedMethods: AllowedMethods): Stage {
-  function enter(exchange: Exchange): void {
-    const { request } = exchange;
-    if (!request.is404 && !hasEmptyParam(request.params)) return;
-    const allowed = allowedMethods(request.url);
+  function refuse(exchange: Exchange): void {
+    const { method, url } = exchange.request;
+    const allowed = allowedMethods(url);
     if (allowed.length === 0) throw edgeError("route_not_found", "No route answers this path");
     exchange.setHeader("allow", allowed.join(", "));
-    if (request.method !== "OPTIONS") {
+    if (method !== "OPTIONS") {
       throw edgeError("method_not_allowed", `This path answers ${allowed.join(", ")}`);
     }
     exchange.answer = plainAnswer(204);
   }
-  return () => ({ enter });
+
+  function enterUnrouted(exchange: Exchange): void {
+    // Paths of the server itself, such as /health/live, are no declared routes.
+    if (exchange.request.is404) refuse(exchange);
+  }
+
+  function enterWithParams(exchange: Exchange): void {
+    if (hasEmptyParam(exchange.request.params)) refuse(exchange);
+  }
+
+  return function routeOf(route) {
+    if (route === undefined) return { enter: enterUnrouted };
+    return route.path.includes(":") ? { enter: enterWithParams } : undefined;
+  };
 }

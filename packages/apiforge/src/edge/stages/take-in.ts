@@ -44,7 +44,7 @@ const canonicalJson = configure({ deterministic: true, circularValue: Error });
  * body, checked, hashed and stored; reading waits when storing cannot keep up.
  */
 export function takeIn(body: BatchBody, batches: Batches): TakeIn {
-  const check = checkPart("body", body.definition.item, "json", true);
+  const check = checkPart("body", body.definition.item, "json", "refuse");
 
   return async function takeInItems(request, { fingerprint, stages }) {
     const tenant = request.exchange.principal?.tenant ?? publicTenant;

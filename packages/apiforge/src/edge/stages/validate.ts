@@ -9,7 +9,7 @@ import {
 import { edgeError } from "../errors.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
-import type { BodyDeclaration, Route } from "../route.ts";
+import type { BodyDeclaration, Route, UnknownFields } from "../route.ts";
 import type { Steps } from "../stage.ts";
 
 /** The parts of a request as its route declares them. */
@@ -44,11 +44,12 @@ export function validate(route: Route | undefined): Steps | undefined {
 
 function requestCheck(route: Route): (request: FastifyRequest) => ValidRequest {
   const params =
-    route.params === undefined ? asGiven : checkPart("params", route.params, "text", false);
-  const query = route.query === undefined ? ignore : checkPart("query", route.query, "text", true);
+    route.params === undefined ? asGiven : checkPart("params", route.params, "text", "keep");
+  const query =
+    route.query === undefined ? ignore : checkPart("query", route.query, "text", "refuse");
   const headers =
-    route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", false);
-  const body = bodyCheck(route.body);
+    route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", "keep");
+  const body = bodyCheck(route.body, route.unknownFields);
   return function validateRequest(request) {
     // As in bodies: what one store takes and the other fails on is refused before it gets there.
     if (request.url.includes("%00")) {
@@ -63,11 +64,13 @@ function requestCheck(route: Route): (request: FastifyRequest) => ValidRequest {
   };
 }
 
-function bodyCheck(declared: BodyDeclaration | undefined): CheckPart {
+function bodyCheck(declared: BodyDeclaration | undefined, unknownFields: UnknownFields): CheckPart {
   if (declared === undefined) return refuseBody;
   if (declared === "bytes") return bytesOf;
   // Its items are checked when they are taken in.
-  return declared instanceof BatchBody ? ignore : checkPart("body", declared, "json", true);
+  return declared instanceof BatchBody
+    ? ignore
+    : checkPart("body", declared, "json", unknownFields);
 }
 
 // A request without a body is not parsed at all.
@@ -80,13 +83,17 @@ export function checkPart(
   name: PartName,
   schema: Schema,
   source: ValueSource,
-  isStrict: boolean,
+  unknownFields: UnknownFields,
 ): CheckPart {
   const compiled = compileSchema(schema, source);
-  const fields = isStrict ? compileDeclaredFields(compiled.input) : undefined;
-  return function check(value, path = name) {
-    const undeclared = fields?.findUndeclared(value);
-    if (undeclared !== undefined) throw unknownField(`${path}.${undeclared}`);
+  const fields = unknownFields === "keep" ? undefined : compileDeclaredFields(compiled.input);
+  return function check(given, path = name) {
+    let value = given;
+    if (fields !== undefined && unknownFields === "remove") value = fields.project(given);
+    else {
+      const undeclared = fields?.findUndeclared(given);
+      if (undeclared !== undefined) throw unknownField(`${path}.${undeclared}`);
+    }
     const result = compiled.validate(value);
     if (result.ok) return result.value;
     if (value === undefined) {

@@ -1,0 +1,22 @@
+import { runJsonSchema } from "./json-schema.ts";
+import { runStructuredFields } from "./structured-fields.ts";
+import type { SuiteScore } from "./score.ts";
+
+// usage: npm run suites [-- NAME…]
+// Runs public test suites against a running server and prints what of them passes.
+
+const suites: Readonly<Record<string, () => Promise<SuiteScore>>> = {
+  "json-schema": runJsonSchema,
+  "structured-fields": runStructuredFields,
+};
+
+const asked = process.argv.slice(2);
+for (const name of asked.length === 0 ? Object.keys(suites) : asked) {
+  const run = suites[name];
+  if (run === undefined) {
+    throw new Error(`There is no suite ${name}; there are ${Object.keys(suites).join(", ")}`);
+  }
+  const { suite, total, failures } = await run();
+  for (const failure of failures) console.log(`  ${failure}`);
+  console.log(`${suite}: ${total - failures.length} of ${total}`);
+}
