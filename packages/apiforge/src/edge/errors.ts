@@ -26,6 +26,7 @@ export const edgeErrors = {
   not_found: { type: "not_found_error", status: 404, retryable: false },
   route_not_found: { type: "not_found_error", status: 404, retryable: false },
   method_not_allowed: { type: "invalid_request_error", status: 405, retryable: false },
+  version_sunset: { type: "invalid_request_error", status: 410, retryable: false },
   request_timeout: { type: "invalid_request_error", status: 408, retryable: true },
   body_too_large: { type: "invalid_request_error", status: 413, retryable: false },
   uri_too_long: { type: "invalid_request_error", status: 414, retryable: false },

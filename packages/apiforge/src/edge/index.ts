@@ -65,4 +65,5 @@ export {
   type UnknownFields,
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
+export type { DeprecationOptions } from "./versions/deprecation.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

@@ -32,6 +32,7 @@ import { limitBody } from "./stages/limit-body.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
 import { validate } from "./stages/validate.ts";
+import { version } from "./stages/version.ts";
 
 /** What the stages work with. */
 export interface Services {
@@ -60,6 +61,7 @@ function builtInStages(services: Services): StageTable {
     guard: [guard],
     correlate: [correlate],
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
+    version: [version(services.clock)],
     cors: [cors(policyOf)],
     authenticate: [authenticate(services.verifier, services.principals)],
     authorize: [authorize],

@@ -6,6 +6,7 @@ import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { RequestInfo } from "./exchange.ts";
 import type { List } from "./list.ts";
+import { httpFacts, type HttpFacts, type HttpOptions } from "./route-http.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { TextReply } from "./text-reply.ts";
 
@@ -140,7 +141,7 @@ export interface RouteOptions<
   Out extends ReplyOf<R>,
   T extends TransactionMode,
   I extends IdempotencyMode,
-> {
+> extends HttpOptions {
   readonly method: M;
   /** Absolute path of literal segments and `:name` segments. */
   readonly path: Path;
@@ -212,7 +213,7 @@ export type AnyHandlerContext = HandlerContext<
 >;
 
 /** A declared route with its defaults filled in, ready for `createEdge`. */
-export interface Route {
+export interface Route extends HttpFacts {
   readonly method: Method;
   readonly path: string;
   readonly auth: Auth;
@@ -335,6 +336,7 @@ export function defineRoute<
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
     cors: options.cors,
+    ...httpFacts(`Route ${method} ${path}`, options),
     summary: options.summary,
     tags: options.tags ?? [],
     // The stages give a handler exactly what its declaration says, which the type of one list of

@@ -28,6 +28,23 @@ export const components = {
         "`true` when this is the recorded answer of an earlier request with the same key.",
       schema: { type: "string", const: "true" },
     },
+    Deprecation: {
+      description:
+        "Since when, or from when on, callers should move: `@` and Unix seconds (RFC 9745).",
+      required: true,
+      schema: { type: "string", pattern: "^@-?\\d+$" },
+    },
+    Sunset: {
+      description: "When this ends, as an HTTP date (RFC 8594).",
+      required: true,
+      schema: { type: "string" },
+    },
+    Link: {
+      description:
+        "What takes its place (`successor-version`) and what to read (`deprecation`, `sunset`).",
+      required: true,
+      schema: { type: "string" },
+    },
   },
   responses: {
     Error: {

@@ -47,6 +47,7 @@ function operation(route: Route, collector: SchemaCollector): object {
     operationId: id,
     ...(route.summary === undefined ? {} : { summary: route.summary }),
     ...(route.tags.length === 0 ? {} : { tags: route.tags }),
+    ...(route.deprecated === undefined ? {} : { deprecated: true }),
     security: route.auth === "none" ? [] : [{ bearer: route.scopes }],
     parameters: [
       ...pathParameters(route, collector, id),
@@ -146,7 +147,10 @@ function batchRequestBody(body: BatchBody, collector: SchemaCollector, id: strin
 }
 
 function replies(route: Route, collector: SchemaCollector, id: string): object {
-  const headers = route.method === "GET" ? requestIdHeader : writeHeaders;
+  const headers = {
+    ...(route.method === "GET" ? requestIdHeader : writeHeaders),
+    ...deprecationHeaders(route),
+  };
   const described = Object.entries(route.replies).map(([status, schema]) => [
     status,
     {
@@ -156,6 +160,16 @@ function replies(route: Route, collector: SchemaCollector, id: string): object {
     },
   ]);
   return Object.fromEntries(described);
+}
+
+function deprecationHeaders({ deprecated }: Route): object {
+  if (deprecated === undefined) return {};
+  const { sunset, links } = deprecated;
+  return {
+    Deprecation: { $ref: "#/components/headers/Deprecation" },
+    ...(sunset === undefined ? {} : { Sunset: { $ref: "#/components/headers/Sunset" } }),
+    ...(links === undefined ? {} : { Link: { $ref: "#/components/headers/Link" } }),
+  };
 }
 
 function replyContent(
