@@ -24,6 +24,7 @@ import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
+import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
 import { guard } from "./stages/guard.ts";
@@ -61,7 +62,7 @@ function builtInStages(services: Services): StageTable {
     guard: [guard],
     correlate: [correlate],
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
-    version: [version(services.clock)],
+    version: [version(services.clock), conditional],
     cors: [cors(policyOf)],
     authenticate: [authenticate(services.verifier, services.principals)],
     authorize: [authorize],

@@ -336,7 +336,7 @@ export function defineRoute<
     transaction: options.transaction ?? (method === "GET" ? "read" : "write"),
     maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
     cors: options.cors,
-    ...httpFacts(`Route ${method} ${path}`, options),
+    ...httpFacts(method, path, auth, options),
     summary: options.summary,
     tags: options.tags ?? [],
     // The stages give a handler exactly what its declaration says, which the type of one list of
