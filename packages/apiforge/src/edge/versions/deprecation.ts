@@ -49,7 +49,7 @@ export function compileDeprecation(options: DeprecationOptions): Deprecation {
 }
 
 /** The first instant at which what was deprecated at `deprecatedAt` may end; 29 February's is 1 March. */
-export function earliestSunsetAt(deprecatedAt: number): number {
+function earliestSunsetAt(deprecatedAt: number): number {
   const date = new Date(deprecatedAt);
   return date.setUTCFullYear(date.getUTCFullYear() + 1);
 }
@@ -69,16 +69,15 @@ function refuseEarlySunset(deprecatedAt: number, sunsetAt: number, force: boolea
 const isoPattern = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/;
 
 function instant(name: string, value: string | Date): number {
-  const at =
-    typeof value !== "string"
-      ? value.getTime()
-      : isoPattern.test(value)
-        ? Date.parse(value)
-        : Number.NaN;
+  const at = typeof value === "string" ? parseInstant(value) : value.getTime();
   if (Number.isNaN(at)) {
     throw new TypeError(`deprecated: ${name} is no instant of ISO 8601 with a time zone`);
   }
   return at;
+}
+
+function parseInstant(text: string): number {
+  return isoPattern.test(text) ? Date.parse(text) : Number.NaN;
 }
 
 function link(target: string, relation: string): string {
