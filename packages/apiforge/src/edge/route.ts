@@ -7,6 +7,7 @@ import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
 import { limitPolicy, namesCaller, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 import type { List } from "./list.ts";
+import { httpFacts, type HttpFacts, type HttpOptions } from "./route-http.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { TextReply } from "./text-reply.ts";
 
@@ -141,7 +142,7 @@ export interface RouteOptions<
   Out extends ReplyOf<R>,
   T extends TransactionMode,
   I extends IdempotencyMode,
-> {
+> extends HttpOptions {
   readonly method: M;
   /** Absolute path of literal segments and `:name` segments. */
   readonly path: Path;
@@ -219,7 +220,7 @@ export type AnyHandlerContext = HandlerContext<
 >;
 
 /** A declared route with its defaults filled in, ready for `createEdge`. */
-export interface Route {
+export interface Route extends HttpFacts {
   readonly method: Method;
   readonly path: string;
   readonly auth: Auth;
@@ -348,6 +349,7 @@ export function defineRoute<
     limits: routeLimits(options.limits, auth),
     maxInFlight: options.maxInFlight,
     critical: options.critical ?? false,
+    ...httpFacts(method, path, auth, options),
     summary: options.summary,
     tags: options.tags ?? [],
     // The stages give a handler exactly what its declaration says, which the type of one list of
