@@ -1,0 +1,46 @@
+import { ApiForgeError } from "apiforge";
+import { GraphQLError } from "graphql";
+import type { Plugin } from "graphql-yoga";
+
+import type { GraphQLContext } from "./context.ts";
+
+/**
+ * What a client is told of an error: a refusal with the type, code and parameter of the envelope,
+ * GraphQL's own errors as they are, nothing of any other.
+ */
+export function maskedError(error: unknown): Error {
+  const cause = causeOf(error);
+  if (cause instanceof GraphQLError) return error as GraphQLError;
+  const at = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
+  if (!isRefusal(cause)) {
+    const originalError = cause instanceof Error ? cause : new Error("No error was thrown");
+    return new GraphQLError("Something went wrong on our side.", { ...at, originalError });
+  }
+  const { type, code, param, message } = cause;
+  const extensions = { type, code, ...(param === undefined ? {} : { param }) };
+  return new GraphQLError(message, { ...at, extensions });
+}
+
+/** Keeps in the context what resolvers failed with, so that the request can fail as a whole. */
+export const collectFailures: Plugin<GraphQLContext> = {
+  onExecute({ args }) {
+    return {
+      onExecuteDone({ result }) {
+        if (!("errors" in result) || result.errors === undefined) return;
+        const causes = result.errors.map(causeOf);
+        args.contextValue.failures.push(
+          ...causes.filter((cause) => !isRefusal(cause) && !(cause instanceof GraphQLError)),
+        );
+      },
+    };
+  },
+};
+
+/** What a resolver threw. */
+function causeOf(error: unknown): unknown {
+  return error instanceof GraphQLError ? (error.originalError ?? error) : error;
+}
+
+function isRefusal(cause: unknown): cause is ApiForgeError {
+  return ApiForgeError.is(cause) && cause.status < 500 && !cause.retryable;
+}
