@@ -11,8 +11,11 @@ describe("GraphQL over HTTP, as graphql-http audits it", () => {
     expect(audits).toHaveLength(61);
   });
 
-  test.for(audits.map(({ id, name, fn }) => [id, name, fn] as const))("%s %s", async ([, , run]) => {
-    const result = await run();
-    expect(result.status, "reason" in result ? result.reason : "").toBe("ok");
-  });
+  test.for(audits.map(({ id, name, fn }) => [id, name, fn] as const))(
+    "%s %s",
+    async ([, , run]) => {
+      const result = await run();
+      expect(result.status, "reason" in result ? result.reason : "").toBe("ok");
+    },
+  );
 });

@@ -2,10 +2,10 @@ import { bulkMessages } from "@apiforge/example-bulk-messages";
 import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
-import { repos } from "@apiforge/example-repos";
 import { ApiForgeError, createForge, runForge, type System } from "apiforge";
 
 import { connectProviders } from "./providers.ts";
+import { reposFor } from "./repos.ts";
 import { collectStartGarbage } from "./start-garbage.ts";
 import type { TwilioSender } from "./twilio.ts";
 
@@ -19,7 +19,7 @@ export async function serve(): Promise<void> {
       clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
       textMessages(providers.twilio, own.promise),
       bulkMessagesPage(),
-      repos({ documents: process.env["REPOS_DOCUMENTS"] === "listed" ? "listed" : "any" }),
+      reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
     ]);
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);

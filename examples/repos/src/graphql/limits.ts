@@ -94,8 +94,7 @@ function sizeOfFragment(
   // A fragment within itself, which another rule refuses, ends here.
   fragments.set(name, nothing);
   const fragment = context.getFragment(name);
-  const size =
-    fragment == null ? nothing : sizeOf(fragment.selectionSet, context, fragments);
+  const size = fragment == null ? nothing : sizeOf(fragment.selectionSet, context, fragments);
   fragments.set(name, size);
   return size;
 }
