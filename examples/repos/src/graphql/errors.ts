@@ -10,11 +10,10 @@ import type { GraphQLContext } from "./context.ts";
  */
 export function maskedError(error: unknown): Error {
   const cause = causeOf(error);
-  if (cause instanceof GraphQLError) return error as GraphQLError;
-  const at = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
+  if (isGraphQLError(cause)) return isGraphQLError(error) ? error : cause;
+  const at = isGraphQLError(error) ? { nodes: error.nodes, path: error.path } : {};
   if (!isRefusal(cause)) {
-    const originalError = cause instanceof Error ? cause : new Error("No error was thrown");
-    return new GraphQLError("Something went wrong on our side.", { ...at, originalError });
+    return new GraphQLError("Something went wrong on our side.", { ...at, cause });
   }
   const { type, code, param, message } = cause;
   const extensions = { type, code, ...(param === undefined ? {} : { param }) };
@@ -29,7 +28,7 @@ export const collectFailures: Plugin<GraphQLContext> = {
         if (!("errors" in result) || result.errors === undefined) return;
         const causes = result.errors.map(causeOf);
         args.contextValue.failures.push(
-          ...causes.filter((cause) => !isRefusal(cause) && !(cause instanceof GraphQLError)),
+          ...causes.filter((cause) => !isRefusal(cause) && !isGraphQLError(cause)),
         );
       },
     };
@@ -38,9 +37,14 @@ export const collectFailures: Plugin<GraphQLContext> = {
 
 /** What a resolver threw. */
 function causeOf(error: unknown): unknown {
-  return error instanceof GraphQLError ? (error.originalError ?? error) : error;
+  return isGraphQLError(error) ? (error.cause ?? error) : error;
 }
 
 function isRefusal(cause: unknown): cause is ApiForgeError {
   return ApiForgeError.is(cause) && cause.status < 500 && !cause.retryable;
+}
+
+// By name, as Envelop does: graphql's ES and CommonJS modules have a class each.
+function isGraphQLError(error: unknown): error is GraphQLError {
+  return error instanceof Error && error.name === "GraphQLError";
 }

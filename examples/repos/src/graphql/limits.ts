@@ -2,6 +2,7 @@ import {
   GraphQLError,
   Kind,
   type FieldNode,
+  type SelectionNode,
   type SelectionSetNode,
   type ValidationContext,
   type ValidationRule,
@@ -61,16 +62,26 @@ function sizeOf(
   let depth = 0;
   let cost = 0;
   for (const selection of selections) {
-    const size =
-      selection.kind === Kind.FIELD
-        ? sizeOfField(selection, context, fragments)
-        : selection.kind === Kind.INLINE_FRAGMENT
-          ? sizeOf(selection.selectionSet, context, fragments)
-          : sizeOfFragment(selection.name.value, context, fragments);
+    const size = sizeOfSelection(selection, context, fragments);
     depth = Math.max(depth, size.depth);
     cost += size.cost;
   }
   return { depth, cost };
+}
+
+function sizeOfSelection(
+  selection: SelectionNode,
+  context: ValidationContext,
+  fragments: Map<string, Size>,
+): Size {
+  switch (selection.kind) {
+    case Kind.FIELD:
+      return sizeOfField(selection, context, fragments);
+    case Kind.INLINE_FRAGMENT:
+      return sizeOf(selection.selectionSet, context, fragments);
+    case Kind.FRAGMENT_SPREAD:
+      return sizeOfFragment(selection.name.value, context, fragments);
+  }
 }
 
 function sizeOfField(
@@ -94,7 +105,10 @@ function sizeOfFragment(
   // A fragment within itself, which another rule refuses, ends here.
   fragments.set(name, nothing);
   const fragment = context.getFragment(name);
-  const size = fragment == null ? nothing : sizeOf(fragment.selectionSet, context, fragments);
+  const size =
+    fragment === undefined || fragment === null
+      ? nothing
+      : sizeOf(fragment.selectionSet, context, fragments);
   fragments.set(name, size);
   return size;
 }
