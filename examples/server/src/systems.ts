@@ -5,11 +5,13 @@ import { projects } from "@apiforge/example-projects";
 import type { System } from "apiforge";
 
 import type { Providers } from "./providers.ts";
+import { reposFor } from "./repos.ts";
 import type { TwilioSender } from "./twilio.ts";
 
 /**
  * Every example system. Text messages are called back at `APIFORGE_PUBLIC_URL`, else at `ownUrl`,
  * the server's own, which is known once it listens.
+ * @throws {config_invalid} for a `REPOS_DOCUMENTS` that is none.
  */
 export function exampleSystems(
   providers: Omit<Providers, "sandboxUrl" | "stop">,
@@ -20,6 +22,7 @@ export function exampleSystems(
     clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
     textMessages(providers.twilio, ownUrl),
     bulkMessagesPage(),
+    reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
   ];
 }
 

@@ -44,6 +44,7 @@ const bodies = {
     slotId: "slot_20260424_1000",
     type: "checkup_of_the_owner",
   },
+  "POST /graphql": { query: "{ __typename }" },
   "POST /bulk-messages": { messages: [{ to: "+15551230001", body: "Text of the owner" }] },
 };
 

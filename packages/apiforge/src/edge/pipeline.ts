@@ -80,7 +80,7 @@ function builtInStages(services: Services): StageTable {
     guard: [observe(services.observers, services.stopwatch), guard],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
-    version: [version(services.clock), conditional],
+    version: [version(services.clock), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),

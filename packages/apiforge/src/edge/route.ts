@@ -18,8 +18,8 @@ export type WritingMethod = (typeof writingMethods)[number];
 /** A GET answers HEAD as well. */
 export type Method = "GET" | WritingMethod;
 
-/** `jwt`: a bearer token is required. `none`: anybody may call. */
-export type Auth = "jwt" | "none";
+/** `jwt`: a bearer token is required. `optional`: one that is sent must be good. `none`: anybody may call. */
+export type Auth = "jwt" | "optional" | "none";
 
 /** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
 export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
@@ -94,7 +94,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly query: Query;
   readonly headers: Headers;
   readonly body: Body;
-  /** Undefined on a route with `auth: "none"`. */
+  /** Undefined on a route with `auth: "none"`, and for a caller without a token where it is optional. */
   readonly principal: Caller;
   /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
@@ -128,6 +128,12 @@ type TransactionOf<M extends Method, T extends TransactionMode> = T extends "non
       ? Transaction
       : Reader
     : Transaction;
+
+type PrincipalOf<A extends Auth> = A extends "none"
+  ? undefined
+  : A extends "optional"
+    ? Principal | undefined
+    : Principal;
 
 /** Declaration of a route; types of the handler follow from it. */
 export interface RouteOptions<
@@ -165,7 +171,8 @@ export interface RouteOptions<
   readonly replies: R;
   /**
    * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
-   * keys of callers that nothing tells apart share one space.
+   * keys of callers that nothing tells apart share one space. So where auth is `optional` the key
+   * of a caller without a token is ignored.
    */
   readonly idempotency?: I;
   /**
@@ -195,7 +202,7 @@ export interface RouteOptions<
       OutputOf<QuerySchema, undefined>,
       OutputOf<HeadersSchema, undefined>,
       BodyOf<Body>,
-      A extends "none" ? undefined : Principal,
+      PrincipalOf<A>,
       TransactionOf<M, T>
     >,
   ) => Promise<Out | ApiForgeError> | Out | ApiForgeError;
@@ -390,7 +397,7 @@ function refuseContradictions(route: Route): void {
   if (keepsItems && route.unknownFields !== "refuse") {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
-  if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
+  if (route.auth !== "jwt" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
   }
   const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));

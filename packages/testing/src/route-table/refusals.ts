@@ -31,6 +31,8 @@ const withoutIdentity: readonly Refusal[] = [
 /** What a route's declaration refuses; empty for one that anybody may call. */
 export function refusalsOf(route: Pick<Route, "auth" | "roles" | "scopes">): readonly Refusal[] {
   if (route.auth === "none") return [];
+  // Nobody has to bring a token, but one that is brought must be good.
+  if (route.auth === "optional") return withoutIdentity.slice(1);
   const enough = caller(route, tenant);
   const roles = (route.roles === undefined ? [] : ["", "nobody"]).map((role): Refusal => {
     const comes = { ...enough, role };

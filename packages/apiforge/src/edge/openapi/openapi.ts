@@ -48,7 +48,7 @@ function operation(route: Route, collector: SchemaCollector): object {
     ...(route.summary === undefined ? {} : { summary: route.summary }),
     ...(route.tags.length === 0 ? {} : { tags: route.tags }),
     ...(route.deprecated === undefined ? {} : { deprecated: true }),
-    security: route.auth === "none" ? [] : [{ bearer: route.scopes }],
+    security: security(route),
     parameters: [
       ...pathParameters(route, collector, id),
       ...declaredParameters("query", route.query, collector, id),
@@ -58,6 +58,12 @@ function operation(route: Route, collector: SchemaCollector): object {
     ...requestBody(route.body, collector, id),
     responses: { ...replies(route, collector, id), ...failures },
   };
+}
+
+/** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
+function security({ auth, scopes }: Route): object[] {
+  if (auth === "none") return [];
+  return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */

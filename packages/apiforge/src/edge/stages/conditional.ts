@@ -1,31 +1,33 @@
 import type { Answer } from "../../durable/index.ts";
 import { entityTag, hasStrongTag, hasTag } from "../caching/entity-tag.ts";
 import { edgeError } from "../errors.ts";
+import type { ErrorHooks } from "../evidence/error-hooks.ts";
 import type { Exchange } from "../exchange.ts";
 import { addToList } from "../list-header.ts";
 import type { Outgoing } from "../outgoing.ts";
-import type { Route } from "../route.ts";
-import type { Steps } from "../stage.ts";
+import type { Stage } from "../stage.ts";
 import { failureAnswer } from "./fail.ts";
 
 /**
  * The stage that names what a route answers by a tag, leaves out what the caller has already
  * (RFC 9110 section 13), and says how long it may be kept.
  */
-export function conditional(route: Route | undefined): Steps | undefined {
-  if (route === undefined) return undefined;
-  const { etag, cacheControl } = route;
-  if (!etag && cacheControl === undefined) return undefined;
-  const isPersonal = route.auth !== "none";
-  return {
-    leave(exchange, outgoing) {
-      if (outgoing.answer.status !== 200) return undefined;
-      const kept =
-        cacheControl === undefined
-          ? outgoing
-          : withCacheControl(cacheControl, isPersonal, exchange, outgoing);
-      return etag && kept.stream === undefined ? tagged(exchange, kept) : kept;
-    },
+export function conditional(errorHooks: ErrorHooks): Stage {
+  return function conditionalOn(route) {
+    if (route === undefined) return undefined;
+    const { etag, cacheControl } = route;
+    if (!etag && cacheControl === undefined) return undefined;
+    const isPersonal = route.auth !== "none";
+    return {
+      leave(exchange, outgoing) {
+        if (outgoing.answer.status !== 200) return undefined;
+        const kept =
+          cacheControl === undefined
+            ? outgoing
+            : withCacheControl(cacheControl, isPersonal, exchange, outgoing);
+        return etag && kept.stream === undefined ? tagged(exchange, kept, errorHooks) : kept;
+      },
+    };
   };
 }
 
@@ -44,13 +46,13 @@ function withCacheControl(
 }
 
 /** `outgoing` with its tag, or what the preconditions make of it, in the order of section 13.2.2. */
-function tagged(exchange: Exchange, outgoing: Outgoing): Outgoing {
+function tagged(exchange: Exchange, outgoing: Outgoing, errorHooks: ErrorHooks): Outgoing {
   const { answer } = outgoing;
   const etag = entityTag(answer.body);
   const { "if-match": ifMatch, "if-none-match": ifNoneMatch } = exchange.headers;
   if (ifMatch !== undefined && !hasStrongTag(ifMatch, etag)) {
     const refusal = edgeError("precondition_failed", "If-Match names another state of this");
-    return failureAnswer(refusal, exchange);
+    return failureAnswer(refusal, exchange, errorHooks);
   }
   if (ifNoneMatch !== undefined && hasTag(ifNoneMatch, etag)) {
     return { ...outgoing, answer: notModified(exchange.method, answer, etag) };
