@@ -48,6 +48,8 @@ const bodies = {
   "POST /bulk-messages": { messages: [{ to: "+15551230001", body: "Text of the owner" }] },
 };
 
+const queries = { "GET /graphql": "?query=%7B__typename%7D" };
+
 const owner = { sub: "usr_owner", tenant: "practice_p001", role: "scheduling_agent" };
 const stranger = "practice_p002";
 
@@ -55,7 +57,7 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
   let deployment: Deployment;
   let server: ReadyServer;
   let client: HttpClient;
-  const run = { client: () => client, deployment: () => deployment, bodies };
+  const run = { client: () => client, deployment: () => deployment, bodies, queries };
 
   beforeAll(async () => {
     deployment = await createDeployment({ store, postgresUrl: postgresUrl() });

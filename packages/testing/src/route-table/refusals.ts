@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Route } from "apiforge";
 import type { HttpResponse } from "../http-client.ts";
 import { caller, expiredToken, validToken, type Caller } from "./callers.ts";
-import { expectEnvelope, requestFor, type RouteRun } from "./route-run.ts";
+import { expectEnvelope, requestFor, routeName, type RouteRun } from "./route-run.ts";
 import { countRows } from "./row-counts.ts";
 
 /** How a caller without the right to a route comes, and what it must be told. */
@@ -90,7 +90,8 @@ function codeOf(answer: HttpResponse): unknown {
 }
 
 async function call(run: RouteRun, route: Route, comes: Refusal["comes"]): Promise<HttpResponse> {
-  const path = route.path.replaceAll(/:\w+/g, "nothing_has_this_id");
+  const query = run.queries?.[routeName(route)] ?? "";
+  const path = route.path.replaceAll(/:\w+/g, "nothing_has_this_id") + query;
   const request = requestFor(run, route, path);
   const token = await tokenOf(run, route, comes);
   return run.client().request({ ...request, ...(token === undefined ? {} : { token }) });

@@ -9,6 +9,8 @@ export interface RouteRun {
   readonly deployment: () => Deployment;
   /** A body that the route accepts, by {@link routeName}. */
   readonly bodies: Readonly<Record<string, unknown>>;
+  /** A query string that the route accepts, by {@link routeName}; none by default. */
+  readonly queries?: Readonly<Record<string, string>>;
 }
 
 /** Tells the routes of a table apart: `GET /projects/:id`. */
