@@ -1,3 +1,4 @@
+import { runGraphqlHttp } from "./graphql-http.ts";
 import { runJsonSchema } from "./json-schema.ts";
 import { runStructuredFields } from "./structured-fields.ts";
 import type { SuiteScore } from "./score.ts";
@@ -6,6 +7,7 @@ import type { SuiteScore } from "./score.ts";
 // Runs public test suites against a running server and prints what of them passes.
 
 const suites: Readonly<Record<string, () => Promise<SuiteScore>>> = {
+  "graphql-http": runGraphqlHttp,
   "json-schema": runJsonSchema,
   "structured-fields": runStructuredFields,
 };

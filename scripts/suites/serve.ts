@@ -2,15 +2,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { createForge, type Route } from "apiforge";
+import { createForge, type Route, type System } from "apiforge";
 
 /** A server that a suite asks. */
 export interface SuiteServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Serves `routes` on an empty embedded store, at a free port of this machine. */
-export async function serve(routes: readonly Route[]): Promise<SuiteServer> {
+/** Serves `routes`, with what else belongs to their system, on an empty embedded store, at a free port of this machine. */
+export async function serve(
+  routes: readonly Route[],
+  rest: Omit<System, "routes"> = {},
+): Promise<SuiteServer> {
   const dataDir = mkdtempSync(join(tmpdir(), "apiforge-suite-"));
   const config = {
     dataDir,
@@ -19,7 +22,7 @@ export async function serve(routes: readonly Route[]): Promise<SuiteServer> {
     jobConcurrency: 0,
     logLevel: "silent",
   } as const;
-  const forge = await createForge({ routes }, { config });
+  const forge = await createForge({ ...rest, routes }, { config });
   const { url } = await forge.listen();
   return {
     url,

@@ -137,6 +137,7 @@ test.for([
   [{ TWILIO_MESSAGES_PER_SECOND: "0" }, "TWILIO_MESSAGES_PER_SECOND: 0 is not a rate"],
   [{ TWILIO_SPENDING_CAP_USD: "lots" }, "TWILIO_SPENDING_CAP_USD: lots is not an amount"],
   [{ TWILIO_PRICES_USD: "cheap" }, "TWILIO_PRICES_USD: cheap is not a price list"],
+  [{ REPOS_DOCUMENTS: "none" }, "REPOS_DOCUMENTS: none is neither any nor listed"],
 ] as const)("%j keeps it from starting, with the reason", async ([env, reason]) => {
   await using server = spawnProcess({
     entry,

@@ -18,6 +18,7 @@ export {
   type DevIssuerOptions,
   type DevToken,
 } from "./auth/dev-issuer.ts";
+export type { CacheOptions } from "./caching/cache-control.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";
@@ -84,4 +85,5 @@ export {
   type UnknownFields,
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
+export type { DeprecationOptions } from "./versions/deprecation.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

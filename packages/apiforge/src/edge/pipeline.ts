@@ -31,6 +31,7 @@ import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
+import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
 import { guard } from "./stages/guard.ts";
@@ -41,6 +42,7 @@ import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
+import { version } from "./stages/version.ts";
 
 /** What the stages work with. */
 export interface Services {
@@ -78,6 +80,7 @@ function builtInStages(services: Services): StageTable {
     guard: [observe(services.observers, services.stopwatch), guard],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
+    version: [version(services.clock), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),

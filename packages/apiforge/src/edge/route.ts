@@ -7,6 +7,7 @@ import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
 import { limitPolicy, namesCaller, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 import type { List } from "./list.ts";
+import { httpFacts, type HttpFacts, type HttpOptions } from "./route-http.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { TextReply } from "./text-reply.ts";
 
@@ -17,8 +18,8 @@ export type WritingMethod = (typeof writingMethods)[number];
 /** A GET answers HEAD as well. */
 export type Method = "GET" | WritingMethod;
 
-/** `jwt`: a bearer token is required. `none`: anybody may call. */
-export type Auth = "jwt" | "none";
+/** `jwt`: a bearer token is required. `optional`: one that is sent must be good. `none`: anybody may call. */
+export type Auth = "jwt" | "optional" | "none";
 
 /** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
 export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
@@ -93,7 +94,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly query: Query;
   readonly headers: Headers;
   readonly body: Body;
-  /** Undefined on a route with `auth: "none"`. */
+  /** Undefined on a route with `auth: "none"`, and for a caller without a token where it is optional. */
   readonly principal: Caller;
   /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
@@ -128,6 +129,12 @@ type TransactionOf<M extends Method, T extends TransactionMode> = T extends "non
       : Reader
     : Transaction;
 
+type PrincipalOf<A extends Auth> = A extends "none"
+  ? undefined
+  : A extends "optional"
+    ? Principal | undefined
+    : Principal;
+
 /** Declaration of a route; types of the handler follow from it. */
 export interface RouteOptions<
   Path extends string,
@@ -141,7 +148,7 @@ export interface RouteOptions<
   Out extends ReplyOf<R>,
   T extends TransactionMode,
   I extends IdempotencyMode,
-> {
+> extends HttpOptions {
   readonly method: M;
   /** Absolute path of literal segments and `:name` segments. */
   readonly path: Path;
@@ -164,7 +171,8 @@ export interface RouteOptions<
   readonly replies: R;
   /**
    * Default `optional` for writing routes with a principal. Default `none` with `auth: "none"`:
-   * keys of callers that nothing tells apart share one space.
+   * keys of callers that nothing tells apart share one space. So where auth is `optional` the key
+   * of a caller without a token is ignored.
    */
   readonly idempotency?: I;
   /**
@@ -194,7 +202,7 @@ export interface RouteOptions<
       OutputOf<QuerySchema, undefined>,
       OutputOf<HeadersSchema, undefined>,
       BodyOf<Body>,
-      A extends "none" ? undefined : Principal,
+      PrincipalOf<A>,
       TransactionOf<M, T>
     >,
   ) => Promise<Out | ApiForgeError> | Out | ApiForgeError;
@@ -219,7 +227,7 @@ export type AnyHandlerContext = HandlerContext<
 >;
 
 /** A declared route with its defaults filled in, ready for `createEdge`. */
-export interface Route {
+export interface Route extends HttpFacts {
   readonly method: Method;
   readonly path: string;
   readonly auth: Auth;
@@ -348,6 +356,7 @@ export function defineRoute<
     limits: routeLimits(options.limits, auth),
     maxInFlight: options.maxInFlight,
     critical: options.critical ?? false,
+    ...httpFacts(method, path, auth, options),
     summary: options.summary,
     tags: options.tags ?? [],
     // The stages give a handler exactly what its declaration says, which the type of one list of
@@ -388,7 +397,7 @@ function refuseContradictions(route: Route): void {
   if (keepsItems && route.unknownFields !== "refuse") {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
-  if (route.auth === "none" && (route.roles !== undefined || route.scopes.length > 0)) {
+  if (route.auth !== "jwt" && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
   }
   const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));

@@ -14,6 +14,8 @@ import {
 
 const tenants = ["ten_a", "ten_b", "ten_c"];
 const batchItems = 500;
+/** Enough to be kept as one row where the store does that. */
+const alikeJobs = 20;
 
 const noted = defineEvent("note.added", z.object({ id: z.string() }));
 const plain = defineJob("plain", {
@@ -29,6 +31,10 @@ const keyed = defineJob("keyed", {
     if (attempt === 1 && input.id.endsWith("0")) throw new Error("fails once");
   },
 });
+const alike = defineJob("alike", {
+  input: z.object({ n: z.number() }),
+  run: async () => undefined,
+});
 const tick = defineSchedule("tick", { cron: "* * * * *", job: plain, input: { id: "tick" } });
 
 /** A batch whose items do nothing. */
@@ -39,12 +45,20 @@ const bulk = defineBatch("bulk", {
 });
 
 /** What the soak declares. */
-export const definitions = { jobs: [plain, keyed], schedules: [tick], batches: [bulk] };
+export const definitions = { jobs: [plain, keyed, alike], schedules: [tick], batches: [bulk] };
 
 /** One request: a row's worth of event, two jobs and the recorded answer; every tenth is a repetition. */
 export async function addNote(durable: Durable, key: string): Promise<void> {
   await durable.execute(request(key));
   if (key.endsWith("0")) await durable.execute(request(key));
+}
+
+/** Jobs of one kind in one commit. */
+export async function addAlike(durable: Durable): Promise<void> {
+  const actor = { tenant: tenantOf(randomUUID()), requestId: "req_soak" };
+  await durable.transact("alike", actor, async (tx) => {
+    for (let n = 0; n < alikeJobs; n++) await tx.enqueue(alike, { n });
+  });
 }
 
 /** One batch, accepted; its items run by themselves. */

@@ -8,7 +8,7 @@ import { createDurable, type Durable } from "../../src/durable/index.ts";
 import { silentLog } from "../../src/kernel/index.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 import { fastClock } from "./fast-clock.ts";
-import { addBatch, addNote, definitions } from "./load.ts";
+import { addAlike, addBatch, addNote, definitions } from "./load.ts";
 
 /*
  * Hours of work in a minute (half an hour with APIFORGE_SOAK_LONG=1): requests with their answers,
@@ -81,6 +81,7 @@ test("memory, log and tables stay flat", { timeout: runMs + 60_000 }, async () =
 async function write(durable: Durable, writer: number, until: number): Promise<void> {
   for (let count = 0; performance.now() < until; count++) {
     await addNote(durable, `${writer}-${count}`);
+    if (count % 20 === 0) await addAlike(durable);
     if (count % 200 === 0) await addBatch(durable);
     await delay(pauseMs);
   }

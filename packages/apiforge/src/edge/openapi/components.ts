@@ -10,6 +10,19 @@ export const components = {
       description: "Id of this request, 1-128 visible ASCII characters; made when absent.",
       schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,128}$" },
     },
+    IfNoneMatch: {
+      name: "If-None-Match",
+      in: "header",
+      description:
+        "Tags of answers that the caller has; 304 when one of them is that of the answer.",
+      schema: { type: "string" },
+    },
+    IfMatch: {
+      name: "If-Match",
+      in: "header",
+      description: "Tags of which the answer must have one; 412 otherwise.",
+      schema: { type: "string" },
+    },
     IdempotencyKey: idempotencyKey(false),
     RequiredIdempotencyKey: idempotencyKey(true),
   },
@@ -27,6 +40,34 @@ export const components = {
       description:
         "`true` when this is the recorded answer of an earlier request with the same key.",
       schema: { type: "string", const: "true" },
+    },
+    ETag: {
+      description:
+        "Strong tag of the body's bytes; send it in `If-None-Match` to get 304 while it stays.",
+      required: true,
+      schema: { type: "string", pattern: '^"[^"]*"$' },
+    },
+    CacheControl: {
+      description: "How long the answer may be used again (RFC 9111).",
+      required: true,
+      schema: { type: "string" },
+    },
+    Deprecation: {
+      description:
+        "Since when, or from when on, callers should move: `@` and Unix seconds (RFC 9745).",
+      required: true,
+      schema: { type: "string", pattern: "^@-?\\d+$" },
+    },
+    Sunset: {
+      description: "When this ends, as an HTTP date (RFC 8594).",
+      required: true,
+      schema: { type: "string" },
+    },
+    Link: {
+      description:
+        "What takes its place (`successor-version`) and what to read (`deprecation`, `sunset`).",
+      required: true,
+      schema: { type: "string" },
     },
   },
   responses: {

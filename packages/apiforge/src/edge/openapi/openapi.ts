@@ -1,7 +1,7 @@
 import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
-import type { BodyDeclaration, Route } from "../route.ts";
+import type { BodyDeclaration, Replies, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
 import { components, failureSchemas } from "./components.ts";
@@ -47,7 +47,8 @@ function operation(route: Route, collector: SchemaCollector): object {
     operationId: id,
     ...(route.summary === undefined ? {} : { summary: route.summary }),
     ...(route.tags.length === 0 ? {} : { tags: route.tags }),
-    security: route.auth === "none" ? [] : [{ bearer: route.scopes }],
+    ...(route.deprecated === undefined ? {} : { deprecated: true }),
+    security: security(route),
     parameters: [
       ...pathParameters(route, collector, id),
       ...declaredParameters("query", route.query, collector, id),
@@ -57,6 +58,12 @@ function operation(route: Route, collector: SchemaCollector): object {
     ...requestBody(route.body, collector, id),
     responses: { ...replies(route, collector, id), ...failures },
   };
+}
+
+/** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
+function security({ auth, scopes }: Route): object[] {
+  if (auth === "none") return [];
+  return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
@@ -107,6 +114,10 @@ function declaredParameters(
 
 function headerParameters(route: Route): object[] {
   const parameters = [{ $ref: "#/components/parameters/RequestId" }];
+  if (route.etag) {
+    parameters.push({ $ref: "#/components/parameters/IfNoneMatch" });
+    parameters.push({ $ref: "#/components/parameters/IfMatch" });
+  }
   if (route.idempotency === "optional") {
     parameters.push({ $ref: "#/components/parameters/IdempotencyKey" });
   } else if (route.idempotency === "required") {
@@ -146,16 +157,47 @@ function batchRequestBody(body: BatchBody, collector: SchemaCollector, id: strin
 }
 
 function replies(route: Route, collector: SchemaCollector, id: string): object {
-  const headers = route.method === "GET" ? requestIdHeader : writeHeaders;
+  const headers = {
+    ...(route.method === "GET" ? requestIdHeader : writeHeaders),
+    ...deprecationHeaders(route),
+  };
   const described = Object.entries(route.replies).map(([status, schema]) => [
     status,
     {
       description: status.startsWith("2") ? "Success" : "Refusal",
-      headers,
+      headers: status === "200" ? { ...headers, ...cachingHeaders(route, schema) } : headers,
       ...(schema === null ? {} : replyContent(schema, collector, `${id}Reply${status}`)),
     },
   ]);
-  return Object.fromEntries(described);
+  return { ...Object.fromEntries(described), ...notModified(route, headers) };
+}
+
+function cachingHeaders({ etag, cacheControl }: Route, reply: Replies[number]): object {
+  return {
+    ...(etag && !(reply instanceof StreamReply)
+      ? { ETag: { $ref: "#/components/headers/ETag" } }
+      : {}),
+    ...(cacheControl === undefined
+      ? {}
+      : { "Cache-Control": { $ref: "#/components/headers/CacheControl" } }),
+  };
+}
+
+function notModified(route: Route, headers: object): object {
+  const reply = route.replies[200];
+  if (!route.etag || reply === undefined || reply instanceof StreamReply) return {};
+  const all = { ...headers, ...cachingHeaders(route, reply) };
+  return { 304: { description: "The caller has this answer already.", headers: all } };
+}
+
+function deprecationHeaders({ deprecated }: Route): object {
+  if (deprecated === undefined) return {};
+  const { sunset, links } = deprecated;
+  return {
+    Deprecation: { $ref: "#/components/headers/Deprecation" },
+    ...(sunset === undefined ? {} : { Sunset: { $ref: "#/components/headers/Sunset" } }),
+    ...(links === undefined ? {} : { Link: { $ref: "#/components/headers/Link" } }),
+  };
 }
 
 function replyContent(

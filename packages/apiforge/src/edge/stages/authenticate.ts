@@ -10,9 +10,11 @@ const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 /** The stage that finds out who is calling. */
 export function authenticate(verifier: TokenVerifier, cache: PrincipalCache): Stage {
   return function authenticateOn(route) {
-    if (route?.auth !== "jwt") return undefined;
+    if (route === undefined || route.auth === "none") return undefined;
+    const isOptional = route.auth === "optional";
     return {
       enter(exchange) {
+        if (isOptional && exchange.headers.authorization === undefined) return undefined;
         const token = bearerToken(exchange);
         exchange.principal = cache.get(token);
         if (exchange.principal !== undefined) return undefined;

@@ -33,6 +33,7 @@ export function idempotency(route: Route | undefined): Steps | undefined {
 }
 
 function readKey(route: Route, { request, principal }: Exchange): IdempotencyKey | undefined {
+  if (route.auth === "optional" && principal === undefined) return undefined;
   const key = readHeader(request);
   if (key === undefined) {
     if (route.idempotency === "optional") return undefined;

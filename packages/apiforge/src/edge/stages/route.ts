@@ -10,7 +10,7 @@ import type { Stage } from "../stage.ts";
  */
 export function refuseUnrouted(allowedMethods: AllowedMethods): Stage {
   function refuse(exchange: Exchange): void {
-    const { method, url } = exchange;
+    const { method, url } = exchange.request;
     const allowed = allowedMethods(url);
     if (allowed.length === 0) throw edgeError("route_not_found", "No route answers this path");
     exchange.setHeader("allow", allowed.join(", "));

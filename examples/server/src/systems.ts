@@ -1,0 +1,42 @@
+import { bulkMessages } from "@apiforge/example-bulk-messages";
+import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
+import { clinic } from "@apiforge/example-clinic";
+import { projects } from "@apiforge/example-projects";
+import type { System } from "apiforge";
+
+import type { Providers } from "./providers.ts";
+import { reposFor } from "./repos.ts";
+import type { TwilioSender } from "./twilio.ts";
+
+/**
+ * Every example system. Text messages are called back at `APIFORGE_PUBLIC_URL`, else at `ownUrl`,
+ * the server's own, which is known once it listens.
+ * @throws {config_invalid} for a `REPOS_DOCUMENTS` that is none.
+ */
+export function exampleSystems(
+  providers: Omit<Providers, "sandboxUrl" | "stop">,
+  ownUrl: Promise<string>,
+): readonly System[] {
+  return [
+    projects(providers.slack),
+    clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
+    textMessages(providers.twilio, ownUrl),
+    bulkMessagesPage(),
+    reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
+  ];
+}
+
+function textMessages(sender: TwilioSender, ownUrl: Promise<string>): System {
+  const given = process.env["APIFORGE_PUBLIC_URL"] ?? "";
+  const isReachable = sender.isLocal || given !== "";
+  async function webhookUrl(): Promise<string> {
+    const origin = given === "" ? await ownUrl : given.replace(/\/+$/, "");
+    return `${origin}/webhooks/twilio/status`;
+  }
+  return bulkMessages({
+    ...sender,
+    webhookUrl,
+    callbackUrl: async () => (isReachable ? webhookUrl() : undefined),
+    warn: (text) => console.warn(text),
+  });
+}

@@ -1,0 +1,136 @@
+import { createSlackWebhook } from "@apiforge/connector-slack";
+import { createHttpCrm, createHttpPatientMessages } from "@apiforge/example-clinic";
+import {
+  createDeployment,
+  createHttpClient,
+  eventually,
+  storeNames,
+  type Deployment,
+  type HttpClient,
+  type ReadyServer,
+} from "@apiforge/testing";
+import { postgresUrl } from "@apiforge/testing/postgres-url";
+import {
+  assertForeignRefused,
+  assertOwned,
+  assertRefusals,
+  routeName,
+  servedRoutes,
+  type OwnedRows,
+} from "@apiforge/testing/route-table";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { exampleSystems } from "../src/systems.ts";
+import { sandboxTwilio } from "../src/twilio.ts";
+
+// The declarations only: nothing of these systems runs here.
+const nowhere = "http://127.0.0.1:9/";
+const routes = exampleSystems(
+  {
+    slack: createSlackWebhook({ url: nowhere }),
+    messages: createHttpPatientMessages({ url: nowhere }),
+    crm: createHttpCrm({ url: nowhere }),
+    twilio: sandboxTwilio({}, nowhere),
+  },
+  Promise.resolve(nowhere),
+).flatMap((system) => system.routes ?? []);
+
+const bodies = {
+  "POST /api/projects": { name: "Lighthouse of the owner" },
+  "PATCH /api/projects/:id": { name: "Renamed" },
+  "POST /api/projects/:id/members": { email: "sam@example.com" },
+  "POST /appointments": {
+    patientId: "pat_12345",
+    slotId: "slot_20260424_1000",
+    type: "checkup_of_the_owner",
+  },
+  "POST /graphql": { query: "{ __typename }" },
+  "POST /bulk-messages": { messages: [{ to: "+15551230001", body: "Text of the owner" }] },
+};
+
+const queries = { "GET /graphql": "?query=%7B__typename%7D" };
+
+const owner = { sub: "usr_owner", tenant: "practice_p001", role: "scheduling_agent" };
+const stranger = "practice_p002";
+
+describe.for(storeNames)("every route of the examples, %s", (store) => {
+  let deployment: Deployment;
+  let server: ReadyServer;
+  let client: HttpClient;
+  const run = { client: () => client, deployment: () => deployment, bodies, queries };
+
+  beforeAll(async () => {
+    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
+    server = await deployment.start();
+    client = createHttpClient(server.url);
+  });
+  afterAll(async () => {
+    await client.close();
+    await server.stop();
+    await deployment[Symbol.asyncDispose]();
+  });
+
+  test("the table is what the server serves", async () => {
+    expect(routes.map(routeName).toSorted()).toEqual(await servedRoutes(client));
+  });
+
+  test.for(routes)("$method $path refuses whom its declaration refuses", async (route) => {
+    await assertRefusals(run, route);
+  });
+
+  describe("with rows of one tenant", () => {
+    let rows: OwnedRows;
+    beforeAll(async () => {
+      const project = await create("/api/projects", bodies["POST /api/projects"]);
+      const batch = await create("/bulk-messages", bodies["POST /bulk-messages"]);
+      await create("/appointments", bodies["POST /appointments"]);
+      const jobId = String(batch["jobId"]);
+      const { id } = project["data"] as { id: string };
+      rows = {
+        tenant: owner.tenant,
+        subject: owner.sub,
+        ids: { "/api/projects/:id": id, "/patients/:id": "pat_12345", "/bulk-messages/:id": jobId },
+        marks: ["of the owner", "of_the_owner", "+15551230001", "Maria", "Keller"],
+      };
+      const token = await deployment.token(owner);
+      await eventually("the end of the job", async () => {
+        const report = await client.request({ path: `/bulk-messages/${jobId}/status`, token });
+        return report.body.includes("completedAt");
+      });
+    });
+
+    async function create(path: string, body: unknown): Promise<Record<string, unknown>> {
+      const answer = await client.request({
+        method: "POST",
+        path,
+        token: await deployment.token(owner),
+        headers: { "idempotency-key": `create-${path}` },
+        body,
+      });
+      expect(answer.status, answer.body).toBeLessThan(300);
+      return answer.json() as Record<string, unknown>;
+    }
+
+    const known = routes.filter(({ auth }) => auth === "jwt");
+    const reading = known.filter(({ method }) => method === "GET");
+    const reaching = known.filter(({ method, path }) => method === "GET" || path.includes(":"));
+
+    test("nobody of another tenant reaches them, and the owner finds them as they were", async () => {
+      const before = await readAll();
+      for (const route of reaching) await assertForeignRefused(run, route, rows, stranger);
+      expect(await readAll()).toEqual(before);
+    });
+
+    test.for(reading)("$method $path shown to its owner is seen as shown", async (route) => {
+      await expect(assertForeignRefused(run, route, rows, owner.tenant)).rejects.toThrow(
+        "must not show another tenant's row",
+      );
+    });
+
+    async function readAll(): Promise<Readonly<Record<string, string>>> {
+      const read: Record<string, string> = {};
+      for (const route of reading) read[routeName(route)] = await assertOwned(run, route, rows);
+      return read;
+    }
+  });
+});

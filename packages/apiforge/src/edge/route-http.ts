@@ -1,0 +1,59 @@
+import { cacheControl, type CacheOptions } from "./caching/cache-control.ts";
+import type { Auth, Method } from "./route.ts";
+import {
+  compileDeprecation,
+  type Deprecation,
+  type DeprecationOptions,
+} from "./versions/deprecation.ts";
+
+/** What a route declares about HTTP itself, whatever it does. */
+export interface HttpOptions {
+  /** The route is on its way out; default it is not. */
+  readonly deprecated?: DeprecationOptions;
+  /**
+   * True, on a GET: answers of status 200 that are not streamed carry a strong `ETag` of their bytes,
+   * whatever a handler sets; `If-None-Match` makes 304 of them, `If-Match` 412. The handler runs
+   * all the same. Default false.
+   */
+  readonly etag?: boolean;
+  /**
+   * `Cache-Control` of a GET's answers of status 200 and 304, where the handler sets none. Default
+   * none, and `no-store` on a route with a principal.
+   */
+  readonly cache?: CacheOptions;
+}
+
+/** {@link HttpOptions} as the stages work with them. */
+export interface HttpFacts {
+  readonly deprecated: Deprecation | undefined;
+  readonly etag: boolean;
+  readonly cacheControl: string | undefined;
+}
+
+/** @throws {TypeError} for what cannot work; the message begins with the route's name. */
+export function httpFacts(
+  method: Method,
+  path: string,
+  auth: Auth,
+  options: HttpOptions,
+): HttpFacts {
+  const { deprecated, etag = false, cache } = options;
+  try {
+    if (method !== "GET" && (etag || cache !== undefined)) {
+      throw new TypeError("etag and cache are for a GET");
+    }
+    if (auth !== "none" && cache?.public === true) {
+      throw new TypeError(
+        'a public cache would hand answers to callers without a token; auth "none" has none',
+      );
+    }
+    return {
+      deprecated: deprecated === undefined ? undefined : compileDeprecation(deprecated),
+      etag,
+      cacheControl: cache === undefined ? undefined : cacheControl(cache),
+    };
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new TypeError(`Route ${method} ${path}: ${error.message}`, { cause: error });
+  }
+}

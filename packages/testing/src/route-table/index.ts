@@ -1,0 +1,3 @@
+export { assertForeignRefused, assertOwned, type OwnedRows } from "./foreign.ts";
+export { assertRefusals, refusalsOf } from "./refusals.ts";
+export { routeName, servedRoutes, type RouteRun } from "./route-run.ts";
