@@ -181,6 +181,7 @@ class Context implements AnyHandlerContext {
 class Write implements WriteRequest {
   readonly label: string;
   readonly tenant: string;
+  readonly subject: string | undefined;
   readonly requestId: string;
   readonly idempotency: IdempotencyKey | undefined;
   readonly #route: Route;
@@ -199,6 +200,7 @@ class Write implements WriteRequest {
   ) {
     this.label = label;
     this.tenant = context.principal?.tenant ?? publicTenant;
+    this.subject = context.principal?.subject;
     this.requestId = exchange.id;
     this.idempotency = exchange.idempotencyKey;
     this.#route = route;
@@ -227,6 +229,7 @@ class Write implements WriteRequest {
 class BatchWrite implements WriteRequest {
   readonly label: string;
   readonly tenant: string;
+  readonly subject: string | undefined;
   readonly requestId: string;
   idempotency: IdempotencyKey | undefined;
   readonly #write: Write;
@@ -238,6 +241,7 @@ class BatchWrite implements WriteRequest {
   constructor(write: Write, take: TakeIn, request: FastifyRequest, context: Context) {
     this.label = write.label;
     this.tenant = write.tenant;
+    this.subject = write.subject;
     this.requestId = write.requestId;
     this.idempotency = write.idempotency;
     this.#write = write;
