@@ -21,6 +21,13 @@ export interface HttpOptions {
    * none, and `no-store` on a route with a principal.
    */
   readonly cache?: CacheOptions;
+  /**
+   * Callers may ask for single fields of answers of status 2xx that are JSON: `?fields=id,owner.email`.
+   * A name leads through lists to their items. Names of an answer that is `{ data, hasMore, nextCursor }`
+   * or `{ success, data }` are those of its data. The ETag is that of what is sent. Default true on a
+   * GET whose reply declares fields and whose query has no `fields` of its own, else false.
+   */
+  readonly fields?: boolean;
 }
 
 /** {@link HttpOptions} as the stages work with them. */
@@ -28,6 +35,8 @@ export interface HttpFacts {
   readonly deprecated: Deprecation | undefined;
   readonly etag: boolean;
   readonly cacheControl: string | undefined;
+  /** Undefined: where it can. */
+  readonly fields: boolean | undefined;
 }
 
 /** @throws {TypeError} for what cannot work; the message begins with the route's name. */
@@ -51,6 +60,7 @@ export function httpFacts(
       deprecated: deprecated === undefined ? undefined : compileDeprecation(deprecated),
       etag,
       cacheControl: cache === undefined ? undefined : cacheControl(cache),
+      fields: options.fields,
     };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

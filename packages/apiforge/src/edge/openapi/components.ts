@@ -17,6 +17,13 @@ export const components = {
         "Tags of answers that the caller has; 304 when one of them is that of the answer.",
       schema: { type: "string" },
     },
+    Fields: {
+      name: "fields",
+      in: "query",
+      description:
+        "Names of the fields that the answer is to have, with commas between them: id,owner.email.",
+      schema: { type: "string" },
+    },
     IfMatch: {
       name: "If-Match",
       in: "header",

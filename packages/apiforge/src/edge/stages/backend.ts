@@ -22,7 +22,7 @@ import type { Outgoing } from "../outgoing.ts";
 import type { AnyHandlerContext, Reply, Route } from "../route.ts";
 import type { Stage } from "../stage.ts";
 import { refusalAnswer } from "./fail.ts";
-import { shape, shapeStream } from "./shape.ts";
+import { shape, shapeStream, type ShapeReply } from "./shape.ts";
 import { takeIn, type TakeIn } from "./take-in.ts";
 
 /** What the edge needs of the durable core. */
@@ -35,7 +35,6 @@ interface BackendServices {
   readonly cursors: CursorCodec;
 }
 
-type ShapeReply = (reply: Reply) => Answer;
 const retryAfterSeconds = 1;
 
 /** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot, others as they are. */
@@ -59,11 +58,11 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
   const streamed = shapeStream(route);
   const take = route.body instanceof BatchBody ? takeIn(route.body, durable.batches) : undefined;
 
-  function readAnswer(reply: Reply): Outgoing {
+  function readAnswer(reply: Reply, { asked }: Exchange): Outgoing {
     const values = reply.stream;
     const head = values === undefined ? undefined : streamed(reply);
     if (values === undefined || head === undefined) {
-      return { answer: shapeReply(reply), seq: undefined, isReplay: false };
+      return { answer: shapeReply(reply, asked), seq: undefined, isReplay: false };
     }
     const stream = { values, kind: head.kind };
     return { answer: head.answer, seq: undefined, isReplay: false, stream };
@@ -76,7 +75,7 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
       async (reader) => {
         // A reading route's handler is typed with a Reader; the common signature says Transaction.
         context.tx = reader as Transaction;
-        return replyAnswer(await route.handler(context));
+        return replyAnswer(await route.handler(context), exchange);
       },
       context.principal?.tenant ?? publicTenant,
     );
@@ -101,16 +100,16 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
     const reply = route.handler(new Context(exchange, route, services));
     if (reply instanceof Promise) {
       return reply.then((late) => {
-        exchange.answer = replyAnswer(late);
+        exchange.answer = replyAnswer(late, exchange);
       });
     }
-    exchange.answer = replyAnswer(reply);
+    exchange.answer = replyAnswer(reply, exchange);
     return undefined;
   }
 
-  function replyAnswer(reply: Reply | ApiForgeError): Outgoing {
+  function replyAnswer(reply: Reply | ApiForgeError, exchange: Exchange): Outgoing {
     if (ApiForgeError.is(reply)) throw reply;
-    return readAnswer(reply);
+    return readAnswer(reply, exchange);
   }
 
   return { read, write, plain };
@@ -211,7 +210,7 @@ class Write implements WriteRequest {
   async run(tx: Transaction): Promise<Answer> {
     this.#context.tx = tx;
     const reply = await this.#route.handler(this.#context);
-    if (!ApiForgeError.is(reply)) return this.#shape(reply);
+    if (!ApiForgeError.is(reply)) return this.#shape(reply, this.#exchange.asked);
     const refusal = this.refuse(reply);
     // One that another attempt may not meet (5xx, 429) must leave nothing behind.
     if (refusal === undefined) throw reply;
