@@ -1,5 +1,10 @@
 import { cacheControl, type CacheOptions } from "./caching/cache-control.ts";
-import type { Auth, Method } from "./route.ts";
+import {
+  compilePrecondition,
+  type Precondition,
+  type PreconditionOptions,
+} from "./caching/precondition.ts";
+import type { Auth, Method, TransactionMode } from "./route.ts";
 import {
   compileDeprecation,
   type Deprecation,
@@ -28,6 +33,8 @@ export interface HttpOptions {
    * GET whose reply declares fields and whose query has no `fields` of its own, else false.
    */
   readonly fields?: boolean;
+  /** On a route that writes: `If-Match` and `If-None-Match` count. Default they are ignored. */
+  readonly precondition?: PreconditionOptions;
 }
 
 /** {@link HttpOptions} as the stages work with them. */
@@ -37,6 +44,7 @@ export interface HttpFacts {
   readonly cacheControl: string | undefined;
   /** Undefined: where it can. */
   readonly fields: boolean | undefined;
+  readonly precondition: Precondition | undefined;
 }
 
 /** @throws {TypeError} for what cannot work; the message begins with the route's name. */
@@ -44,9 +52,9 @@ export function httpFacts(
   method: Method,
   path: string,
   auth: Auth,
-  options: HttpOptions,
+  options: HttpOptions & { readonly transaction?: TransactionMode },
 ): HttpFacts {
-  const { deprecated, etag = false, cache } = options;
+  const { deprecated, etag = false, cache, precondition } = options;
   try {
     if (method !== "GET" && (etag || cache !== undefined)) {
       throw new TypeError("etag and cache are for a GET");
@@ -61,6 +69,10 @@ export function httpFacts(
       etag,
       cacheControl: cache === undefined ? undefined : cacheControl(cache),
       fields: options.fields,
+      precondition:
+        precondition === undefined
+          ? undefined
+          : compilePrecondition(method, path, options.transaction, precondition),
     };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

@@ -125,6 +125,10 @@ function headerParameters(route: Route): object[] {
     parameters.push({ $ref: "#/components/parameters/IfNoneMatch" });
     parameters.push({ $ref: "#/components/parameters/IfMatch" });
   }
+  if (route.precondition !== undefined) {
+    const { required } = route.precondition;
+    parameters.push({ $ref: `#/components/parameters/${required ? "Required" : ""}WriteIfMatch` });
+  }
   if (route.idempotency === "optional") {
     parameters.push({ $ref: "#/components/parameters/IdempotencyKey" });
   } else if (route.idempotency === "required") {

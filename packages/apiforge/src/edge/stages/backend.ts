@@ -22,6 +22,7 @@ import type { Outgoing } from "../outgoing.ts";
 import type { AnyHandlerContext, Reply, Route } from "../route.ts";
 import type { Stage } from "../stage.ts";
 import { refusalAnswer } from "./fail.ts";
+import { askPrecondition, type AskPrecondition } from "./precondition.ts";
 import { shape, shapeStream, type ShapeReply } from "./shape.ts";
 import { takeIn, type TakeIn } from "./take-in.ts";
 
@@ -56,6 +57,10 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
   const label = `${route.method} ${route.path}`;
   const { durable } = services;
   const streamed = shapeStream(route);
+  const ask = askPrecondition(
+    route,
+    (exchange, other, valid) => new Context(exchange, other, services, valid),
+  );
   const take = route.body instanceof BatchBody ? takeIn(route.body, durable.batches) : undefined;
 
   function readAnswer(reply: Reply, { asked }: Exchange): Outgoing {
@@ -83,7 +88,8 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
 
   async function write(exchange: Exchange): Promise<Outgoing> {
     const context = new Context(exchange, route, services);
-    const write = new Write(label, route, shapeReply, exchange, context, services.errorHooks);
+    const { errorHooks } = services;
+    const write = new Write(label, route, shapeReply, exchange, context, errorHooks, ask);
     if (take === undefined) return settled(await durable.execute(write));
     const taking = new BatchWrite(write, take, exchange.request, context);
     try {
@@ -147,8 +153,7 @@ class Context implements AnyHandlerContext {
   readonly #route: Route;
   readonly #services: BackendServices;
 
-  constructor(exchange: Exchange, route: Route, services: BackendServices) {
-    const { valid } = exchange;
+  constructor(exchange: Exchange, route: Route, services: BackendServices, valid = exchange.valid) {
     this.params = valid?.params;
     this.query = valid?.query;
     this.headers = valid?.headers;
@@ -187,6 +192,8 @@ class Write implements WriteRequest {
   readonly #exchange: Exchange;
   readonly #hooks: ErrorHooks;
   readonly #context: Context;
+  readonly #ask: AskPrecondition | undefined;
+  #unmet: ApiForgeError | undefined = undefined;
 
   constructor(
     label: string,
@@ -195,6 +202,7 @@ class Write implements WriteRequest {
     exchange: Exchange,
     context: Context,
     hooks: ErrorHooks,
+    ask: AskPrecondition | undefined,
   ) {
     this.label = label;
     this.tenant = context.principal?.tenant ?? publicTenant;
@@ -205,10 +213,15 @@ class Write implements WriteRequest {
     this.#exchange = exchange;
     this.#hooks = hooks;
     this.#context = context;
+    this.#ask = ask;
   }
 
   async run(tx: Transaction): Promise<Answer> {
     this.#context.tx = tx;
+    if (this.#ask !== undefined) {
+      this.#unmet = await this.#ask(this.#exchange, tx);
+      if (this.#unmet !== undefined) throw this.#unmet;
+    }
     const reply = await this.#route.handler(this.#context);
     if (!ApiForgeError.is(reply)) return this.#shape(reply, this.#exchange.asked);
     const refusal = this.refuse(reply);
@@ -218,6 +231,8 @@ class Write implements WriteRequest {
   }
 
   refuse(error: unknown): Answer | undefined {
+    // Not recorded: nothing was done, and with the tag of what is there now the key is still good.
+    if (error === this.#unmet) return undefined;
     return refusalAnswer(error, this.#exchange, this.#hooks);
   }
 }
