@@ -78,6 +78,7 @@ export {
   unauthorized,
   unprocessable,
   type CallTypes,
+  type CertificateHolder,
   type ClaimMap,
   type ClaimSource,
   type CorsOptions,
@@ -87,6 +88,7 @@ export {
   type ErrorReporter,
   type Exchange,
   type Failure,
+  type IdentifyCertificate,
   type Leave,
   type OnError,
   type LimitBy,
@@ -105,6 +107,7 @@ export {
   type Steps,
   type UnknownFields,
   type TrustedIssuer,
+  type VerifiedCertificate,
   type SubjectPart,
 } from "./edge/index.ts";
 export {

@@ -11,7 +11,9 @@ import {
   createTokenVerifier,
   type CorsOptions,
   type Edge,
+  type EdgeOptions,
   type ErrorReporter,
+  type IdentifyCertificate,
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
@@ -23,6 +25,7 @@ import { readConfig, type Config } from "./config.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
+import { clientCertificates, readTlsFiles, watchTlsFiles } from "./tls-files.ts";
 import { mergeSystems, type System } from "./system.ts";
 import { ownIssuer, tokenSystem } from "./token-system.ts";
 
@@ -36,6 +39,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** Who the holder of a client certificate is; default a subject and tenant of its own for each. */
+  readonly identifyCertificate?: IdentifyCertificate;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
@@ -117,10 +122,18 @@ async function assemble(
   const secret = deploymentSecret(config.secret, config.dataDir);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const files = await readTlsFiles(config);
+  const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
+  const edge = await buildEdge(config, system, store, durable, log, {
+    ...options,
+    ...(files.tls === undefined ? {} : { tls: files.tls }),
+    ...(certificates === undefined ? {} : { certificates }),
+  });
+  const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
+    watched.stop();
     await edge.close();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
@@ -146,8 +159,10 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
+  options: ForgeOptions & Pick<EdgeOptions, "tls" | "certificates">,
 ): Promise<Edge> {
+  const { onError, reporter, cors, limits = {}, issuers: added = [], tokens } = options;
+  const { tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   return createEdge({
     routes: system.routes,
@@ -169,6 +184,8 @@ async function buildEdge(
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
     ...(jwks === undefined ? {} : { jwks }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(certificates === undefined ? {} : { certificates }),
   });
 }
 

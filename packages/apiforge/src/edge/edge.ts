@@ -1,3 +1,4 @@
+import type { TlsOptions } from "node:tls";
 import Fastify, {
   type FastifyInstance,
   type FastifyRequest,
@@ -22,6 +23,8 @@ import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metr
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
+import { renewTls, tlsOptions, type TlsMaterial } from "./tls.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
@@ -47,6 +50,10 @@ export interface EdgeOptions {
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
   readonly jwks?: () => object | Promise<object>;
+  /** Serves over TLS; default not. */
+  readonly tls?: TlsMaterial;
+  /** Asks callers for client certificates, for routes that need one; default not. */
+  readonly certificates?: ClientCertificates;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
   /** One line in the log for each answer; default none. */
@@ -80,6 +87,12 @@ export interface Edge {
   }): Promise<{ readonly url: string }>;
   /** Sends one request without a socket, for tests. */
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
+  /**
+   * Serves connections from now on with this key and certificate, and the authorities that
+   * {@link EdgeOptions.certificates} has now.
+   * @throws {TypeError} for a server without TLS, and Node's error for material that does not fit together.
+   */
+  renewTls(material: TlsMaterial): void;
   /**
    * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
    * Resolves when no connection is open; calling it again waits for the same end.
@@ -122,6 +135,7 @@ export function createEdge(options: EdgeOptions): Edge {
     durable: options.durable,
     verifier: options.verifier,
     principals: new PrincipalCache(clock),
+    certificates: options.certificates,
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,
@@ -146,7 +160,11 @@ export function createEdge(options: EdgeOptions): Edge {
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
-  const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  const server = createServer(
+    pipeline,
+    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
+    options.tls && tlsOptions(options.tls, options.certificates?.ca),
+  );
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
@@ -175,6 +193,7 @@ export function createEdge(options: EdgeOptions): Edge {
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
+    renewTls: (material) => renewTls(server.server, material, options.certificates?.ca),
     close() {
       closing.abort();
       closed ??= close();
@@ -183,7 +202,18 @@ export function createEdge(options: EdgeOptions): Edge {
   };
 }
 
-function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstance {
+function createServer(
+  pipeline: Pipeline,
+  requestTimeout: number,
+  tls: TlsOptions | undefined,
+): FastifyInstance {
+  const http = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout,
+    connectionsCheckingInterval: timeoutCheckIntervalMs,
+    // Node would answer a missing Host without our envelope; the guard does it.
+    requireHostHeader: false,
+  };
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -196,13 +226,7 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
     rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
-    http: {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout,
-      connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the guard does it.
-      requireHostHeader: false,
-    },
+    ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
   });
   // Declared here so that all requests have one shape; the first stage sets it.
   server.decorateRequest("exchange");

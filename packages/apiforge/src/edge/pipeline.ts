@@ -6,6 +6,7 @@ import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -30,6 +31,7 @@ import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
+import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
 import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
@@ -50,6 +52,8 @@ export interface Services {
   readonly durable: DurableBackend;
   readonly verifier: TokenVerifier;
   readonly principals: PrincipalCache;
+  /** Undefined where no client certificates are asked for. */
+  readonly certificates: ClientCertificates | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -78,7 +82,11 @@ function builtInStages(services: Services): StageTable {
   const answering = backend(services);
   const policyOf = policies(services.cors);
   return {
-    guard: [observe(services.observers, services.stopwatch), guard],
+    guard: [
+      observe(services.observers, services.stopwatch),
+      guard,
+      dropForeignCertificates(services.certificates),
+    ],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
     version: [version(services.clock), conditional(services.errorHooks)],
@@ -86,7 +94,9 @@ function builtInStages(services: Services): StageTable {
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
+      identifyCertificate(services.certificates),
       authenticate(services.verifier, services.principals),
+      bindToken(services.certificates),
     ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],

@@ -18,8 +18,17 @@ export type WritingMethod = (typeof writingMethods)[number];
 /** A GET answers HEAD as well. */
 export type Method = "GET" | WritingMethod;
 
-/** `jwt`: a bearer token is required. `optional`: one that is sent must be good. `none`: anybody may call. */
-export type Auth = "jwt" | "optional" | "none";
+/**
+ * `jwt`: a bearer token is required. `certificate`: a client certificate tells who calls. `optional`: a
+ * token that is sent must be good. `none`: anybody may call.
+ */
+export type Auth = "jwt" | "certificate" | "optional" | "none";
+
+/**
+ * `required`: a good client certificate beside what `auth` asks for. `noted`: the handler is told which
+ * there is, if any, whoever issued it.
+ */
+export type CertificateDemand = "required" | "noted";
 
 /** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
 export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
@@ -154,6 +163,8 @@ export interface RouteOptions<
   readonly path: Path;
   /** Default `jwt`. */
   readonly auth?: A;
+  /** What is asked of the caller's certificate beside `auth`; default nothing. */
+  readonly certificate?: CertificateDemand;
   /** Roles that may call; default every role. */
   readonly roles?: readonly string[];
   /** Scopes that a token must all carry; default none. */
@@ -231,6 +242,7 @@ export interface Route extends HttpFacts {
   readonly method: Method;
   readonly path: string;
   readonly auth: Auth;
+  readonly certificate: CertificateDemand | undefined;
   readonly roles: readonly string[] | undefined;
   readonly scopes: readonly string[];
   readonly params: Schema | undefined;
@@ -339,6 +351,7 @@ export function defineRoute<
     method,
     path,
     auth,
+    certificate: options.certificate,
     roles: options.roles,
     scopes: options.scopes ?? [],
     params: options.params,
@@ -397,8 +410,17 @@ function refuseContradictions(route: Route): void {
   if (keepsItems && route.unknownFields !== "refuse") {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
-  if (route.auth !== "jwt" && (route.roles !== undefined || route.scopes.length > 0)) {
-    throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
+  if (route.certificate === "required" && (route.auth === "none" || route.auth === "optional")) {
+    throw new TypeError(
+      `${name}: a certificate beside a token needs auth that asks for one; auth "certificate" needs no token`,
+    );
+  }
+  if (route.certificate !== undefined && route.auth === "certificate") {
+    throw new TypeError(`${name}: auth "certificate" asks for the certificate already`);
+  }
+  const isKnown = route.auth === "jwt" || route.auth === "certificate";
+  if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
+    throw new TypeError(`${name}: roles and scopes need auth "jwt" or "certificate"`);
   }
   const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));
   if (needsCaller !== undefined) {

@@ -12,6 +12,11 @@ export interface Principal {
   readonly plan?: string;
   /** Id of the credential, where it has one: limits and logs tell callers of one subject apart by it. */
   readonly credentialId?: string;
+  /**
+   * Thumbprint (`x5t#S256`) of the client certificate that proves the caller, that a route asks for
+   * beside a token, or that the token is bound to. Undefined where no certificate is asked for.
+   */
+  readonly certificate?: string;
   /** Every claim of the verified token. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }

@@ -63,8 +63,10 @@ function operation(route: Route, collector: SchemaCollector): object {
 }
 
 /** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
-function security({ auth, scopes }: Route): object[] {
+function security({ auth, certificate, scopes }: Route): object[] {
   if (auth === "none") return [];
+  if (auth === "certificate") return [{ certificate: scopes }];
+  if (certificate === "required") return [{ bearer: scopes, certificate: [] }];
   return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
 }
 

@@ -10,7 +10,9 @@ const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 /** The stage that finds out who is calling. */
 export function authenticate(verifier: TokenVerifier, cache: PrincipalCache): Stage {
   return function authenticateOn(route) {
-    if (route === undefined || route.auth === "none") return undefined;
+    if (route === undefined || route.auth === "none" || route.auth === "certificate") {
+      return undefined;
+    }
     const isOptional = route.auth === "optional";
     return {
       enter(exchange) {
