@@ -2,7 +2,7 @@ import { bulkMessages } from "@apiforge/example-bulk-messages";
 import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
-import type { System } from "apiforge";
+import { auditLog, type System } from "apiforge";
 
 import type { Providers } from "./providers.ts";
 import { reposFor } from "./repos.ts";
@@ -23,6 +23,7 @@ export function exampleSystems(
     textMessages(providers.twilio, ownUrl),
     bulkMessagesPage(),
     reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
+    auditLog(),
   ];
 }
 

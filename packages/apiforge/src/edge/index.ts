@@ -1,3 +1,11 @@
+export {
+  crossTenantAccess,
+  crossTenantAttempted,
+  type CrossTenantAccess,
+  type CrossTenantAttempt,
+  type CrossTenantCall,
+  type RaiseAlarm,
+} from "./cross-tenant.ts";
 export { publicTenant, type Principal } from "./auth/principal.ts";
 export {
   createTokenVerifier,
