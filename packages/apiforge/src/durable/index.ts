@@ -41,6 +41,7 @@ export {
 } from "./definitions.ts";
 export { durableError, durableErrors } from "./errors.ts";
 export type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execute.ts";
+export { holdName } from "./hold-name.ts";
 export {
   defineSchedule,
   type CatchUp,
