@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { pathToFileURL } from "node:url";
 
 import { defineRoute, textReply } from "apiforge";
 
@@ -43,7 +42,7 @@ export async function runH1spec(): Promise<SuiteScore> {
 }
 
 async function linesOf(program: string, args: readonly string[]): Promise<readonly string[]> {
-  const deno = pathToFileURL(join(import.meta.dirname, "deno.ts")).href;
+  const deno = import.meta.resolve("./deno.ts");
   const child = spawn(process.execPath, ["--import", deno, program, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
