@@ -113,6 +113,17 @@ export {
   type TrustedIssuer,
   type SubjectPart,
 } from "./edge/index.ts";
+export {
+  sessionEnded,
+  Tokens,
+  type NewClient,
+  type NewSession,
+  type RegisteredClient,
+  type SessionOwner,
+  type StartedSession,
+  type TokenReply,
+  type TokensOptions,
+} from "./features/tokens/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {
   exponential,
