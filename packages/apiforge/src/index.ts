@@ -4,13 +4,20 @@
  * @module
  */
 export {
+  apiKeys,
   createForge,
   defineMigration,
   readConfig,
   runForge,
+  type ApiKeyInfo,
+  type ApiKeys,
   type Config,
+  type Deployment,
   type Forge,
   type ForgeOptions,
+  type IssuedKey,
+  type KeyMode,
+  type NewApiKey,
   type System,
 } from "./app/index.ts";
 export {

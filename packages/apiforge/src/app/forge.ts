@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { join } from "node:path";
 import { pino } from "pino";
 
@@ -15,9 +14,12 @@ import {
   type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
+import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
+import { createDeployment, type Deployment } from "./deployment.ts";
+import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -95,6 +97,9 @@ async function assemble(
   options: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
+  const secret = deploymentSecret(config.secret, config.dataDir);
+  const deployment = createDeployment(secret, systemClock);
+  system.open(deployment);
   const durable = createDurable({
     store,
     log,
@@ -108,7 +113,7 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const edge = await buildEdge(config, system, store, deployment, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -135,11 +140,13 @@ async function buildEdge(
   config: Config,
   system: Required<System>,
   store: Store,
+  deployment: Deployment,
   durable: Durable,
   log: Log,
   { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
+  const { clock, secretFor } = deployment;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
@@ -149,11 +156,8 @@ async function buildEdge(
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    cursorKey: hash(
-      "sha256",
-      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
-      "buffer",
-    ),
+    keys: createKeyVerifier(new KeyRing(secretFor(keySecretPurpose), clock), durable, clock),
+    cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     ...(onError === undefined ? {} : { onError }),
