@@ -5,6 +5,7 @@
  */
 export {
   apiKeys,
+  auditLog,
   createForge,
   defineMigration,
   readConfig,
@@ -30,6 +31,7 @@ export {
   defineJob,
   defineSchedule,
   sql,
+  type AuditRecord,
   type Batches,
   type BatchDefinition,
   type BatchItem,

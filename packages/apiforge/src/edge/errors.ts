@@ -32,6 +32,7 @@ export const edgeErrors = {
   version_sunset: { type: "invalid_request_error", status: 410, retryable: false },
   request_timeout: { type: "invalid_request_error", status: 408, retryable: true },
   precondition_failed: { type: "invalid_request_error", status: 412, retryable: false },
+  precondition_required: { type: "invalid_request_error", status: 428, retryable: false },
   body_too_large: { type: "invalid_request_error", status: 413, retryable: false },
   uri_too_long: { type: "invalid_request_error", status: 414, retryable: false },
   unsupported_media_type: { type: "invalid_request_error", status: 415, retryable: false },

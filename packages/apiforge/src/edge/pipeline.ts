@@ -39,6 +39,7 @@ import { guard } from "./stages/guard.ts";
 import { idempotency } from "./stages/idempotency.ts";
 import { limitBody } from "./stages/limit-body.ts";
 import { limitInFlight } from "./stages/limit-in-flight.ts";
+import { requirePrecondition } from "./stages/precondition.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
@@ -85,14 +86,10 @@ function builtInStages(services: Services): StageTable {
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
     version: [version(services.clock), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
-    authenticate: [
-      shedLoad(services.load),
-      admitEarly(services.limits),
-      authenticate(services),
-    ],
+    authenticate: [shedLoad(services.load), admitEarly(services.limits), authenticate(services)],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
-    receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
+    receive: [requirePrecondition, refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],
     backend: [tracer === undefined ? answering : traceBackend(tracer, answering)],

@@ -32,7 +32,13 @@ const access = {
  * keep the key's text in the store.
  */
 export function keyRoutes(services: () => KeyServices): readonly Route[] {
-  return [createRoute(services), listRoute, readRoute, rotateRoute(services), revokeRoute(services)];
+  return [
+    createRoute(services),
+    listRoute,
+    readRoute,
+    rotateRoute(services),
+    revokeRoute(services),
+  ];
 }
 
 function createRoute(services: () => KeyServices) {

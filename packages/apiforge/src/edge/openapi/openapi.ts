@@ -1,6 +1,7 @@
 import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
+import { sparseFields } from "../fields/sparse-fields.ts";
 import type { Auth, BodyDeclaration, Replies, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
@@ -52,6 +53,7 @@ function operation(route: Route, collector: SchemaCollector): object {
     parameters: [
       ...pathParameters(route, collector, id),
       ...declaredParameters("query", route.query, collector, id),
+      ...fieldsParameter(route),
       ...declaredParameters("header", route.headers, collector, id),
       ...headerParameters(route),
     ],
@@ -120,11 +122,20 @@ function declaredParameters(
   }));
 }
 
+function fieldsParameter(route: Route): object[] {
+  const hasFields = sparseFields(route) !== undefined;
+  return hasFields ? [{ $ref: "#/components/parameters/Fields" }] : [];
+}
+
 function headerParameters(route: Route): object[] {
   const parameters = [{ $ref: "#/components/parameters/RequestId" }];
   if (route.etag) {
     parameters.push({ $ref: "#/components/parameters/IfNoneMatch" });
     parameters.push({ $ref: "#/components/parameters/IfMatch" });
+  }
+  if (route.precondition !== undefined) {
+    const { required } = route.precondition;
+    parameters.push({ $ref: `#/components/parameters/${required ? "Required" : ""}WriteIfMatch` });
   }
   if (route.idempotency === "optional") {
     parameters.push({ $ref: "#/components/parameters/IdempotencyKey" });

@@ -42,6 +42,7 @@ export class KeyRing {
       revokedAt: null,
     };
     await insertKey(tx, info, secret);
+    tx.audit({ action: "api_key.issued", detail: auditDetail(info) });
     return { ...info, key: text };
   }
 
@@ -63,6 +64,7 @@ export class KeyRing {
     const { prefix, lastFour } = secret;
     const expiresAt = this.#clock.now() + overlapMs;
     await replaceSecret(tx, id, secret, expiresAt);
+    tx.audit({ action: "api_key.rotated", detail: { id, lastFour, overlapMs } });
     await bumpEpoch(tx);
     const previous = { lastFour: before.lastFour, expiresAt };
     return { ...before, prefix, lastFour, previous, key: text };
@@ -74,6 +76,7 @@ export class KeyRing {
     if (before === undefined || before.revokedAt !== null) return before;
     const revokedAt = this.#clock.now();
     await markRevoked(tx, id, revokedAt);
+    tx.audit({ action: "api_key.revoked", detail: { id } });
     await bumpEpoch(tx);
     return { ...before, revokedAt };
   }
@@ -86,4 +89,8 @@ export class KeyRing {
   #stored(text: string): StoredSecret {
     return { digest: this.digest(text), ...shownParts(text) };
   }
+}
+
+function auditDetail({ id, name, mode, lastFour, role, scopes, plan }: ApiKeyInfo) {
+  return { id, name, mode, lastFour, role, scopes, plan };
 }

@@ -5,6 +5,7 @@ import { batches } from "./0003-batches.ts";
 import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
+import { audit } from "./0007-audit.ts";
 import { apiKeys } from "./0008-api-keys.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
@@ -15,5 +16,6 @@ export const coreMigrations: readonly Migration[] = [
   schedules,
   jobPacks,
   jobPacksPostgres,
+  audit,
   apiKeys,
 ];
