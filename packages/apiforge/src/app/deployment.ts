@@ -6,7 +6,7 @@ import type { Clock } from "../kernel/index.ts";
 export interface Deployment {
   readonly clock: Clock;
   /** 32 bytes of the deployment's secret for one purpose, the same on every node. */
-  secretFor(purpose: string): Buffer;
+  readonly secretFor: (purpose: string) => Buffer;
 }
 
 /** The deployment of a secret. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { JSONWebKeySet } from "jose";
 import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
@@ -15,6 +16,7 @@ import {
   type TrustedIssuer,
 } from "../edge/index.ts";
 import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
+import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
@@ -24,6 +26,7 @@ import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
 import { mergeSystems, type System } from "./system.ts";
+import { ownIssuer, tokenSystem } from "./token-system.ts";
 
 /** Time that running jobs are given to end when the server stops. */
 const drainMs = 10_000;
@@ -35,6 +38,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
+  readonly tokens?: Tokens;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
@@ -79,7 +84,8 @@ export async function createForge(
   const log =
     options.log ??
     pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  const system = mergeSystems([systems].flat());
+  const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
+  const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
   try {
     return await assemble(config, system, store, log, options);
@@ -113,6 +119,8 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
+  const audience = config.jwtAudience;
+  await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
   const edge = await buildEdge(config, system, store, deployment, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
@@ -143,9 +151,9 @@ async function buildEdge(
   deployment: Deployment,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
+  { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
 ): Promise<Edge> {
-  const { issuers, jwks } = await trustedIssuers(config, log);
+  const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { clock, secretFor } = deployment;
   return createEdge({
     routes: system.routes,
@@ -167,16 +175,27 @@ async function buildEdge(
   });
 }
 
-/** The operator's issuer when there is one; else this machine's development issuer. */
+/** The operator's issuer when there is one, else this machine's development issuer; and the deployment itself. */
 async function trustedIssuers(
   config: Config,
   log: Log,
-): Promise<{ issuers: readonly TrustedIssuer[]; jwks: (() => object) | undefined }> {
+  tokens: Tokens | undefined,
+): Promise<{
+  issuers: readonly TrustedIssuer[];
+  jwks: (() => Promise<JSONWebKeySet>) | undefined;
+}> {
   const { jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
-  if (jwksUrl !== undefined)
-    return { issuers: [{ issuer, audience, jwks: new URL(jwksUrl) }], jwks: undefined };
+  const own = tokens === undefined ? [] : [ownIssuer(tokens)];
+  if (jwksUrl !== undefined) {
+    const issuers = [{ issuer, audience, jwks: new URL(jwksUrl) }, ...own];
+    return { issuers, jwks: tokens === undefined ? undefined : () => tokens.keys.fresh() };
+  }
   const dev = await openDevIssuer(config, log);
-  return { issuers: [{ issuer, audience, jwks: dev.jwks() }], jwks: () => dev.jwks() };
+  const jwks = async (): Promise<JSONWebKeySet> => {
+    const ownKeys = (await tokens?.keys.fresh())?.keys ?? [];
+    return { keys: [...dev.jwks().keys, ...ownKeys] };
+  };
+  return { issuers: [{ issuer, audience, jwks: dev.jwks() }, ...own], jwks };
 }
 
 /** The development issuer of a data directory, which signs the tokens of `npm run token`. */

@@ -49,7 +49,7 @@ export interface EdgeOptions {
   /** Resolves when requests can be served, for `/health/ready`. */
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
-  readonly jwks?: () => object;
+  readonly jwks?: () => object | Promise<object>;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
   /** One line in the log for each answer; default none. */

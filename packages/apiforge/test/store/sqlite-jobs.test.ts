@@ -6,9 +6,10 @@ const blocked = { concurrency: 1, spacingUs: 0, ordered: false };
 
 function jobOf(id: string, differences: Partial<NewJob> = {}): NewJob {
   const rest = { tenant: "t", payload: "{}", requestId: "r", dedupeKey: null, lane: null };
+  const traceparent = null;
   const times = { delayMs: 0, deadlineMs: null };
   const job = { id, queue: "mail", type: "send", priority: 0, maxAttempts: 3 };
-  return { ...job, ...rest, ...times, ...differences };
+  return { ...job, ...rest, traceparent, ...times, ...differences };
 }
 
 async function addBlocked(store: Store, count: number): Promise<void> {

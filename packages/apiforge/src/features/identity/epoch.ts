@@ -1,4 +1,4 @@
-import type { Reader, Transaction } from "../../durable/index.ts";
+import type { Transaction } from "../../durable/index.ts";
 
 /**
  * Ends, with this commit, what any node remembers of any credential: whoever takes a right away
@@ -6,10 +6,4 @@ import type { Reader, Transaction } from "../../durable/index.ts";
  */
 export async function bumpEpoch({ sql }: Transaction): Promise<void> {
   await sql`update forge_auth_epoch set epoch = epoch + 1`;
-}
-
-/** How often rights have been taken away. What was verified at an earlier count may hold no more. */
-export async function readEpoch({ sql }: Reader): Promise<number> {
-  const [row] = await sql<{ readonly epoch: number }>`select epoch from forge_auth_epoch`;
-  return row?.epoch ?? 0;
 }

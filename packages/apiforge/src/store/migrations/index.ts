@@ -7,6 +7,8 @@ import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 import { audit } from "./0007-audit.ts";
 import { apiKeys } from "./0008-api-keys.ts";
+import { tokens } from "./0010-tokens.ts";
+import { jobTrace } from "./0017-job-trace.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -18,4 +20,6 @@ export const coreMigrations: readonly Migration[] = [
   jobPacksPostgres,
   audit,
   apiKeys,
+  tokens,
+  jobTrace,
 ];

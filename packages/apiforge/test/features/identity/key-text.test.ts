@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { createDurable } from "../../../src/durable/index.ts";
+import type { Durable } from "../../../src/durable/index.ts";
 import { KeyRing, createKeyVerifier } from "../../../src/features/identity/index.ts";
 import { modeOfKey, newKeyText } from "../../../src/features/identity/key-text.ts";
 import { systemClock } from "../../../src/kernel/index.ts";
@@ -37,7 +37,7 @@ test("the mode is part of what the checksum covers", () => {
 });
 
 test("text that is no key is refused without a look into the store", () => {
-  const read: ReturnType<typeof createDurable>["read"] = () => {
+  const read: Durable["read"] = () => {
     throw new Error("The store was asked");
   };
   const verifier = createKeyVerifier(
