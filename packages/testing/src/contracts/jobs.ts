@@ -104,7 +104,6 @@ export function jobsContract(fixture: StoreFixture): void {
         attempt: 1,
         maxAttempts: 3,
         requestId: "req_2",
-        traceparent: null,
         fence: expect.any(Number),
         key: null,
         deaths: 0,
