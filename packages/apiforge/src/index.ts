@@ -4,14 +4,21 @@
  * @module
  */
 export {
+  apiKeys,
   auditLog,
   createForge,
   defineMigration,
   readConfig,
   runForge,
+  type ApiKeyInfo,
+  type ApiKeys,
   type Config,
+  type Deployment,
   type Forge,
   type ForgeOptions,
+  type IssuedKey,
+  type KeyMode,
+  type NewApiKey,
   type System,
 } from "./app/index.ts";
 export {
@@ -61,6 +68,8 @@ export {
   badRequest,
   batchBody,
   conflict,
+  crossTenantAccess,
+  crossTenantAttempted,
   defineRoute,
   eventStreamReply,
   forbidden,
@@ -82,6 +91,9 @@ export {
   type ClaimMap,
   type ClaimSource,
   type CorsOptions,
+  type CrossTenantAccess,
+  type CrossTenantAttempt,
+  type CrossTenantCall,
   type DeclaredRoute,
   type Enter,
   type ErrorChanges,
@@ -96,6 +108,7 @@ export {
   type Outgoing,
   type PlacedStage,
   type Principal,
+  type RaiseAlarm,
   type ReportContext,
   type RequestInfo,
   type Route,

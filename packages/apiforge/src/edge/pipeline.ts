@@ -4,6 +4,7 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
+import type { KeyVerifier } from "./auth/key-verifier.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { ClientCertificates } from "./certificates/client-certificates.ts";
@@ -54,6 +55,8 @@ export interface Services {
   readonly principals: PrincipalCache;
   /** Undefined where no client certificates are asked for. */
   readonly certificates: ClientCertificates | undefined;
+  /** Undefined where there are no API keys. */
+  readonly keys: KeyVerifier | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -95,7 +98,7 @@ function builtInStages(services: Services): StageTable {
       shedLoad(services.load),
       admitEarly(services.limits),
       identifyCertificate(services.certificates),
-      authenticate(services.verifier, services.principals),
+      authenticate(services),
       bindToken(services.certificates),
     ],
     authorize: [authorize],

@@ -19,10 +19,11 @@ export type WritingMethod = (typeof writingMethods)[number];
 export type Method = "GET" | WritingMethod;
 
 /**
- * `jwt`: a bearer token is required. `certificate`: a client certificate tells who calls. `optional`: a
- * token that is sent must be good. `none`: anybody may call.
+ * `jwt`: a bearer token is required. `key`: an API key. `any`: one of both. `certificate`: a client
+ * certificate tells who calls. `optional`: neither token nor key, but what is sent must be good.
+ * `none`: anybody may call.
  */
-export type Auth = "jwt" | "certificate" | "optional" | "none";
+export type Auth = "jwt" | "key" | "any" | "certificate" | "optional" | "none";
 
 /**
  * `required`: a good client certificate beside what `auth` asks for. `noted`: the handler is told which
@@ -103,7 +104,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly query: Query;
   readonly headers: Headers;
   readonly body: Body;
-  /** Undefined on a route with `auth: "none"`, and for a caller without a token where it is optional. */
+  /** Undefined on a route with `auth: "none"`, and for a caller without a token or key where it is optional. */
   readonly principal: Caller;
   /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
@@ -167,7 +168,9 @@ export interface RouteOptions<
   readonly certificate?: CertificateDemand;
   /** Roles that may call; default every role. */
   readonly roles?: readonly string[];
-  /** Scopes that a token must all carry; default none. */
+  /** Scopes that a caller must all have, which for `roles` stand in where its role is not among them; default none. */
+  readonly orScopes?: readonly string[];
+  /** Scopes that a caller must all have; default none. */
   readonly scopes?: readonly string[];
   /** Default: every parameter of the path is a string. */
   readonly params?: ParamsSchema;
@@ -244,6 +247,7 @@ export interface Route extends HttpFacts {
   readonly auth: Auth;
   readonly certificate: CertificateDemand | undefined;
   readonly roles: readonly string[] | undefined;
+  readonly orScopes: readonly string[];
   readonly scopes: readonly string[];
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
@@ -353,6 +357,7 @@ export function defineRoute<
     auth,
     certificate: options.certificate,
     roles: options.roles,
+    orScopes: options.orScopes ?? [],
     scopes: options.scopes ?? [],
     params: options.params,
     query: options.query,
@@ -410,7 +415,8 @@ function refuseContradictions(route: Route): void {
   if (keepsItems && route.unknownFields !== "refuse") {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
-  if (route.certificate === "required" && (route.auth === "none" || route.auth === "optional")) {
+  const isKnown = route.auth !== "none" && route.auth !== "optional";
+  if (route.certificate === "required" && !isKnown) {
     throw new TypeError(
       `${name}: a certificate beside a token needs auth that asks for one; auth "certificate" needs no token`,
     );
@@ -418,14 +424,16 @@ function refuseContradictions(route: Route): void {
   if (route.certificate !== undefined && route.auth === "certificate") {
     throw new TypeError(`${name}: auth "certificate" asks for the certificate already`);
   }
-  const isKnown = route.auth === "jwt" || route.auth === "certificate";
   if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
-    throw new TypeError(`${name}: roles and scopes need auth "jwt" or "certificate"`);
+    throw new TypeError(`${name}: roles and scopes need auth "jwt", "key", "any" or "certificate"`);
+  }
+  if (route.roles === undefined && route.orScopes.length > 0) {
+    throw new TypeError(`${name}: orScopes stand in for roles, of which there are none`);
   }
   const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));
   if (needsCaller !== undefined) {
     throw new TypeError(
-      `${name}: limit ${needsCaller.name} counts callers, which needs auth "jwt"`,
+      `${name}: limit ${needsCaller.name} counts callers, which needs auth other than "none"`,
     );
   }
   if (route.maxInFlight !== undefined && !(route.maxInFlight >= 1)) {

@@ -2,7 +2,7 @@ import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import { sparseFields } from "../fields/sparse-fields.ts";
-import type { BodyDeclaration, Replies, Route } from "../route.ts";
+import type { Auth, BodyDeclaration, Replies, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
 import { components, failureSchemas } from "./components.ts";
@@ -64,10 +64,18 @@ function operation(route: Route, collector: SchemaCollector): object {
 
 /** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
 function security({ auth, certificate, scopes }: Route): object[] {
-  if (auth === "none") return [];
-  if (auth === "certificate") return [{ certificate: scopes }];
-  if (certificate === "required") return [{ bearer: scopes, certificate: [] }];
-  return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
+  // Roles of what is no OAuth scheme may be named there since 3.1.
+  const [token, key] = [{ bearer: scopes }, { apiKey: scopes }];
+  const ways: Readonly<Record<Auth, object[]>> = {
+    none: [],
+    jwt: [token],
+    certificate: [{ certificate: scopes }],
+    key: [key],
+    any: [token, key],
+    optional: [{}, token, key],
+  };
+  if (certificate !== "required") return ways[auth];
+  return ways[auth].map((way) => ({ ...way, certificate: [] }));
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
