@@ -4,14 +4,21 @@
  * @module
  */
 export {
+  apiKeys,
   auditLog,
   createForge,
   defineMigration,
   readConfig,
   runForge,
+  type ApiKeyInfo,
+  type ApiKeys,
   type Config,
+  type Deployment,
   type Forge,
   type ForgeOptions,
+  type IssuedKey,
+  type KeyMode,
+  type NewApiKey,
   type System,
 } from "./app/index.ts";
 export {

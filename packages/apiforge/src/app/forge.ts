@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import { pino } from "pino";
@@ -16,10 +15,13 @@ import {
   type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
+import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
+import { createDeployment, type Deployment } from "./deployment.ts";
+import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -101,6 +103,9 @@ async function assemble(
   options: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
+  const secret = deploymentSecret(config.secret, config.dataDir);
+  const deployment = createDeployment(secret, systemClock);
+  system.open(deployment);
   const durable = createDurable({
     store,
     log,
@@ -114,10 +119,9 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const secret = deploymentSecret(config.secret, config.dataDir);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const edge = await buildEdge(config, system, store, deployment, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -144,11 +148,13 @@ async function buildEdge(
   config: Config,
   system: Required<System>,
   store: Store,
+  deployment: Deployment,
   durable: Durable,
   log: Log,
   { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
+  const { clock, secretFor } = deployment;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
@@ -158,11 +164,8 @@ async function buildEdge(
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    cursorKey: hash(
-      "sha256",
-      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
-      "buffer",
-    ),
+    keys: createKeyVerifier(new KeyRing(secretFor(keySecretPurpose), clock), durable, clock),
+    cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     ...(onError === undefined ? {} : { onError }),

@@ -8,6 +8,7 @@ import Fastify, {
 import type { Clock, Log } from "../kernel/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
+import type { KeyVerifier } from "./auth/key-verifier.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
@@ -39,6 +40,8 @@ export interface EdgeOptions {
   readonly durable: DurableBackend;
   /** Tells who a bearer token speaks for. */
   readonly verifier: TokenVerifier;
+  /** Tells who an API key speaks for; default there are none. */
+  readonly keys?: KeyVerifier;
   readonly log: Log;
   readonly clock: Clock;
   /** At least 32 secret bytes, the same on every node: signs list cursors. */
@@ -122,6 +125,7 @@ export function createEdge(options: EdgeOptions): Edge {
     durable: options.durable,
     verifier: options.verifier,
     principals: new PrincipalCache(clock),
+    keys: options.keys,
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,

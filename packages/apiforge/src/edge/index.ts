@@ -13,6 +13,7 @@ export {
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
 export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
 export type {

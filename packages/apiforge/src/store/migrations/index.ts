@@ -6,6 +6,7 @@ import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 import { audit } from "./0007-audit.ts";
+import { apiKeys } from "./0008-api-keys.ts";
 import { tokens } from "./0010-tokens.ts";
 import { jobTrace } from "./0017-job-trace.ts";
 
@@ -18,6 +19,7 @@ export const coreMigrations: readonly Migration[] = [
   jobPacks,
   jobPacksPostgres,
   audit,
+  apiKeys,
   tokens,
   jobTrace,
 ];
