@@ -4,7 +4,7 @@ import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
 import { slackTiers } from "@apiforge/example-slack-tiers";
 import { storefront } from "@apiforge/example-storefront";
-import { auditLog, type System } from "apiforge";
+import { apiKeys, auditLog, type System } from "apiforge";
 
 import type { Providers } from "./providers.ts";
 import { reposFor } from "./repos.ts";
@@ -28,6 +28,7 @@ export function exampleSystems(
     slackTiers(),
     storefront(),
     auditLog(),
+    apiKeys(),
   ];
 }
 
