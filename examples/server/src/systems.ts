@@ -5,7 +5,7 @@ import { mobile } from "@apiforge/example-mobile";
 import { projects } from "@apiforge/example-projects";
 import { slackTiers } from "@apiforge/example-slack-tiers";
 import { storefront } from "@apiforge/example-storefront";
-import { auditLog, type System, type Tokens } from "apiforge";
+import { apiKeys, auditLog, type System, type Tokens } from "apiforge";
 
 import type { Providers } from "./providers.ts";
 import { reposFor } from "./repos.ts";
@@ -35,6 +35,7 @@ export function exampleSystems(
     storefront(),
     mobile({ texts: services.messages, tokens: services.tokens }),
     auditLog(),
+    apiKeys(),
   ];
 }
 

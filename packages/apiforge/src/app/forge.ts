@@ -8,6 +8,7 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type AuthoriserOptions,
   type CorsOptions,
   type Edge,
   type ErrorReporter,
@@ -15,10 +16,11 @@ import {
   type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
-import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
+import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
+import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
@@ -40,6 +42,8 @@ export interface ForgeOptions {
   readonly issuers?: readonly TrustedIssuer[];
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
+  /** How verified callers are remembered, and what is added to them. */
+  readonly authoriser?: AuthoriserSettings;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
@@ -104,8 +108,6 @@ async function assemble(
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
-  const deployment = createDeployment(secret, systemClock);
-  system.open(deployment);
   const durable = createDurable({
     store,
     log,
@@ -119,9 +121,24 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
+  const revocations = new RevocationWatch({
+    durable,
+    clock: systemClock,
+    singleProcess: store.capabilities.singleProcess,
+    transactionLimitMs: config.transactionLimitMs,
+  });
+  await revocations.refresh();
+  const deployment = createDeployment(secret, {
+    clock: systemClock,
+    forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
+  });
+  system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, store, deployment, durable, log, options);
+  const edge = await buildEdge(config, system, store, deployment, durable, log, {
+    ...options,
+    authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
+  });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -151,8 +168,9 @@ async function buildEdge(
   deployment: Deployment,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
+  options: Omit<ForgeOptions, "authoriser"> & { readonly authoriser: AuthoriserOptions },
 ): Promise<Edge> {
+  const { onError, reporter, cors, limits = {}, issuers: added = [], tokens, authoriser } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { clock, secretFor } = deployment;
   return createEdge({
@@ -164,7 +182,8 @@ async function buildEdge(
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    keys: createKeyVerifier(new KeyRing(secretFor(keySecretPurpose), clock), durable, clock),
+    keys: createKeyVerifier(secretFor(keySecretPurpose), durable, clock),
+    authoriser,
     cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),

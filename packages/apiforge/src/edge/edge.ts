@@ -8,8 +8,8 @@ import Fastify, {
 import type { Clock, Log } from "../kernel/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
+import { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
 import type { KeyVerifier } from "./auth/key-verifier.ts";
-import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
@@ -42,6 +42,8 @@ export interface EdgeOptions {
   readonly verifier: TokenVerifier;
   /** Tells who an API key speaks for; default there are none. */
   readonly keys?: KeyVerifier;
+  /** How verified callers are remembered. */
+  readonly authoriser?: AuthoriserOptions;
   readonly log: Log;
   readonly clock: Clock;
   /** At least 32 secret bytes, the same on every node: signs list cursors. */
@@ -123,9 +125,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const services: Services = {
     durable: options.durable,
-    verifier: options.verifier,
-    principals: new PrincipalCache(clock),
-    keys: options.keys,
+    authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,

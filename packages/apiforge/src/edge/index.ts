@@ -13,6 +13,8 @@ export {
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
+export type { Revocations } from "./auth/revocations.ts";
 export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
 export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";

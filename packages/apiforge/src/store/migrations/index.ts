@@ -9,6 +9,7 @@ import { audit } from "./0007-audit.ts";
 import { apiKeys } from "./0008-api-keys.ts";
 import { tokens } from "./0010-tokens.ts";
 import { jobTrace } from "./0017-job-trace.ts";
+import { authRevocations } from "./0018-auth-revocations.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const coreMigrations: readonly Migration[] = [
   apiKeys,
   tokens,
   jobTrace,
+  authRevocations,
 ];
