@@ -1,4 +1,5 @@
 import { runGraphqlHttp } from "./graphql-http.ts";
+import { runH1spec } from "./h1spec.ts";
 import { runJsonSchema } from "./json-schema.ts";
 import { runStructuredFields } from "./structured-fields.ts";
 import type { SuiteScore } from "./score.ts";
@@ -8,6 +9,7 @@ import type { SuiteScore } from "./score.ts";
 
 const suites: Readonly<Record<string, () => Promise<SuiteScore>>> = {
   "graphql-http": runGraphqlHttp,
+  h1spec: runH1spec,
   "json-schema": runJsonSchema,
   "structured-fields": runStructuredFields,
 };
