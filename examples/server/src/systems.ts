@@ -2,6 +2,8 @@ import { bulkMessages } from "@apiforge/example-bulk-messages";
 import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
+import { slackTiers } from "@apiforge/example-slack-tiers";
+import { storefront } from "@apiforge/example-storefront";
 import type { System } from "apiforge";
 
 import type { Providers } from "./providers.ts";
@@ -23,6 +25,8 @@ export function exampleSystems(
     textMessages(providers.twilio, ownUrl),
     bulkMessagesPage(),
     reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
+    slackTiers(),
+    storefront(),
   ];
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 export {
+  auditLog,
   createForge,
   defineMigration,
   readConfig,
@@ -23,6 +24,7 @@ export {
   defineJob,
   defineSchedule,
   sql,
+  type AuditRecord,
   type Batches,
   type BatchDefinition,
   type BatchItem,

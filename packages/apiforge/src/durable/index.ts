@@ -1,3 +1,11 @@
+export { readAnchor, type AuditAnchor } from "./audit/anchor.ts";
+export type { AuditRecord } from "./audit/record.ts";
+export {
+  verifyAudit,
+  type AuditFault,
+  type AuditReport,
+  type ReadSnapshot,
+} from "./audit/verify.ts";
 export type { Batches } from "./batches/batches.ts";
 export {
   defineBatch,

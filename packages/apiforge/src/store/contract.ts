@@ -1,4 +1,5 @@
 import type { Log } from "../kernel/index.ts";
+import type { AuditTransaction, NewAuditEntry } from "./audit-contract.ts";
 import type { BatchStore, BatchTransaction, RateStore } from "./batch-contract.ts";
 import type { ScheduleStore, ScheduleTransaction } from "./schedule-contract.ts";
 
@@ -196,6 +197,8 @@ export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
   recordAnswer(record: IdempotencyRecord): void;
   /** Puts an event into the commit. */
   appendEvent(event: NewEvent): void;
+  /** Puts an entry of the audit log into the commit. */
+  appendAudit(entry: NewAuditEntry): void;
   /** Puts a job without a dedupe key into the commit. */
   insertJob(job: NewJob): void;
   /** Inserts a job with a dedupe key at once; answers the id of the live job that holds the key, new or old. */
@@ -211,6 +214,7 @@ export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
   /** Moves a locked consumer's cursor in this commit. */
   advanceConsumer(name: string, cursor: number): Promise<void>;
   readonly batches: BatchTransaction;
+  readonly audit: AuditTransaction;
 }
 
 /** Where a named reader of the log stands. */
@@ -408,3 +412,6 @@ export interface Store {
   backup?(path: string): Promise<void>;
   close(): Promise<void>;
 }
+
+/** The reading side of a store, for programs beside the server. */
+export type StoreReads = Pick<Store, "read" | "close">;

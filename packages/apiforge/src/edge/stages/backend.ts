@@ -185,6 +185,7 @@ class Context implements AnyHandlerContext {
 class Write implements WriteRequest {
   readonly label: string;
   readonly tenant: string;
+  readonly subject: string | undefined;
   readonly requestId: string;
   readonly idempotency: IdempotencyKey | undefined;
   readonly #route: Route;
@@ -206,6 +207,7 @@ class Write implements WriteRequest {
   ) {
     this.label = label;
     this.tenant = context.principal?.tenant ?? publicTenant;
+    this.subject = context.principal?.subject;
     this.requestId = exchange.id;
     this.idempotency = exchange.idempotencyKey;
     this.#route = route;
@@ -241,6 +243,7 @@ class Write implements WriteRequest {
 class BatchWrite implements WriteRequest {
   readonly label: string;
   readonly tenant: string;
+  readonly subject: string | undefined;
   readonly requestId: string;
   idempotency: IdempotencyKey | undefined;
   readonly #write: Write;
@@ -252,6 +255,7 @@ class BatchWrite implements WriteRequest {
   constructor(write: Write, take: TakeIn, request: FastifyRequest, context: Context) {
     this.label = write.label;
     this.tenant = write.tenant;
+    this.subject = write.subject;
     this.requestId = write.requestId;
     this.idempotency = write.idempotency;
     this.#write = write;
