@@ -14,6 +14,7 @@ import {
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
+  type VersionOptions,
 } from "../edge/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
@@ -35,6 +36,8 @@ export interface ForgeOptions {
   readonly issuers?: readonly TrustedIssuer[];
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
   readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
@@ -137,7 +140,7 @@ async function buildEdge(
   store: Store,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
+  { onError, reporter, cors, versions, limits = {}, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
   return createEdge({
@@ -159,6 +162,7 @@ async function buildEdge(
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -5,6 +5,8 @@ import Fastify, {
   type LightMyRequestResponse,
 } from "fastify";
 
+import type { IncomingMessage } from "node:http";
+
 import type { Clock, Log } from "../kernel/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
@@ -25,10 +27,17 @@ import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
-import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
+import { openApiDocuments } from "./openapi/documents.ts";
+import type { ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
+import {
+  versionChoice,
+  versionConstraint,
+  type VersionChoice,
+  type VersionOptions,
+} from "./versions/version-choice.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
 import { routedUrl } from "./stages/guard.ts";
@@ -67,6 +76,8 @@ export interface EdgeOptions {
   readonly maxConnectionsPerAddress?: number;
   /** Limits of the whole server; those of a route stand on the route. */
   readonly limits?: ServerLimits;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -118,6 +129,7 @@ export function createEdge(options: EdgeOptions): Edge {
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
+  const versions = versionChoice(options.versions, options.routes);
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -133,6 +145,7 @@ export function createEdge(options: EdgeOptions): Edge {
     cors: options.cors,
     limits: new LimitBook(clock, options.limits ?? {}),
     load: options.limits?.load,
+    versions,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),
@@ -146,14 +159,18 @@ export function createEdge(options: EdgeOptions): Edge {
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
-  const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  const server = createServer(
+    pipeline,
+    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
+    versions,
+  );
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
   );
   pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
-  mountDocuments(server, options);
+  mountDocuments(server, options, versions);
   if (requests !== undefined) {
     const { token, sources = [] } = options.metrics ?? {};
     mountMetrics(server, [requests.read, processMetrics(closing.signal), ...sources], token);
@@ -183,7 +200,11 @@ export function createEdge(options: EdgeOptions): Edge {
   };
 }
 
-function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstance {
+function createServer(
+  pipeline: Pipeline,
+  requestTimeout: number,
+  versions: VersionChoice | undefined,
+): FastifyInstance {
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -192,7 +213,10 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
     return503OnClosing: false,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout,
-    routerOptions: { maxParamLength },
+    routerOptions: {
+      maxParamLength,
+      ...(versions === undefined ? {} : { constraints: constraintsOf(versions) }),
+    },
     rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
@@ -215,6 +239,16 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
   return server;
 }
 
+function constraintsOf(versions: VersionChoice) {
+  return {
+    [versionConstraint]: {
+      name: versionConstraint,
+      storage: () => new Map(),
+      deriveConstraint: (request: IncomingMessage) => versions.asked(request).version,
+    },
+  };
+}
+
 function parseBody(
   _request: FastifyRequest,
   body: Buffer,
@@ -223,9 +257,14 @@ function parseBody(
   done(null, parseJsonBody(body));
 }
 
-function mountDocuments(server: FastifyInstance, options: EdgeOptions): void {
-  const openApi = createOpenApi(options.routes, options.api ?? { title: "API", version: "0.0.0" });
-  server.get("/openapi.json", () => openApi);
+function mountDocuments(
+  server: FastifyInstance,
+  options: EdgeOptions,
+  versions: VersionChoice | undefined,
+): void {
+  const { routes, api = { title: "API", version: "0.0.0" } } = options;
+  const documentOf = openApiDocuments(routes, api, versions);
+  server.get("/openapi.json", ({ query }) => documentOf(query));
   const { jwks } = options;
   if (jwks !== undefined) server.get("/.well-known/jwks.json", () => jwks());
 }
