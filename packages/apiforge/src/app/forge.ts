@@ -148,6 +148,7 @@ async function buildEdge(
     stages: system.stages,
     limits,
     durable,
+    usageStore: durable,
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,

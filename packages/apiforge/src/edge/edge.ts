@@ -32,6 +32,7 @@ import type { ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
+import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
 import {
   versionChoice,
   versionConstraint,
@@ -76,6 +77,8 @@ export interface EdgeOptions {
   readonly maxConnectionsPerAddress?: number;
   /** Limits of the whole server; those of a route stand on the route. */
   readonly limits?: ServerLimits;
+  /** Where callers of deprecated routes are counted, in `forge_deprecated_usage`; default nowhere. */
+  readonly usageStore?: UsageStore;
   /** How callers say which version of a route they want; default routes have none. */
   readonly versions?: VersionOptions;
   /** Head of `/openapi.json`; default title `API`. */
@@ -130,6 +133,7 @@ export function createEdge(options: EdgeOptions): Edge {
   if (options.metrics !== undefined) ownPaths.push("/metrics");
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const versions = versionChoice(options.versions, options.routes);
+  const usage = usageBook(options);
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -146,6 +150,7 @@ export function createEdge(options: EdgeOptions): Edge {
     limits: new LimitBook(clock, options.limits ?? {}),
     load: options.limits?.load,
     versions,
+    usage,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),
@@ -173,7 +178,9 @@ export function createEdge(options: EdgeOptions): Edge {
   mountDocuments(server, options, versions);
   if (requests !== undefined) {
     const { token, sources = [] } = options.metrics ?? {};
-    mountMetrics(server, [requests.read, processMetrics(closing.signal), ...sources], token);
+    const ofUsage = usage === undefined ? [] : [usage.metrics];
+    const own = [requests.read, processMetrics(closing.signal), ...ofUsage];
+    mountMetrics(server, [...own, ...sources], token);
   }
   for (const route of options.routes) pipeline.mountRoute(server, route);
 
@@ -181,6 +188,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      await usage?.flush();
       await options.reporter?.flush?.();
     } finally {
       timer.cancel();
@@ -237,6 +245,12 @@ function createServer(
     server.addContentTypeParser(type, { parseAs: "buffer" }, parseBody);
   }
   return server;
+}
+
+function usageBook({ usageStore, routes, clock, log }: EdgeOptions): UsageBook | undefined {
+  const isNeeded = routes.some(({ deprecated }) => deprecated !== undefined);
+  if (usageStore === undefined || !isNeeded) return undefined;
+  return new UsageBook(usageStore, clock, log);
 }
 
 function constraintsOf(versions: VersionChoice) {

@@ -45,6 +45,7 @@ import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
+import type { UsageBook } from "./versions/usage-book.ts";
 import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 
 /** What the stages work with. */
@@ -73,6 +74,8 @@ export interface Services {
   readonly limits: LimitBook;
   readonly load: LoadLimit | undefined;
   readonly versions: VersionChoice | undefined;
+  /** Where callers of deprecated routes are counted. */
+  readonly usage: UsageBook | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -88,7 +91,7 @@ function builtInStages(services: Services): StageTable {
       chooseVersion(services.versions),
       refuseUnrouted(services.allowedMethods),
     ],
-    version: [version(services.clock), conditional(services.errorHooks)],
+    version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),

@@ -6,6 +6,7 @@ import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 import { audit } from "./0007-audit.ts";
+import { deprecatedUsage } from "./0011-deprecated-usage.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const coreMigrations: readonly Migration[] = [
   jobPacks,
   jobPacksPostgres,
   audit,
+  deprecatedUsage,
 ];
