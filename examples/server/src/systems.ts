@@ -4,7 +4,7 @@ import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
 import { slackTiers } from "@apiforge/example-slack-tiers";
 import { storefront } from "@apiforge/example-storefront";
-import type { System } from "apiforge";
+import { auditLog, type System } from "apiforge";
 
 import type { Providers } from "./providers.ts";
 import { reposFor } from "./repos.ts";
@@ -27,6 +27,7 @@ export function exampleSystems(
     reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
     slackTiers(),
     storefront(),
+    auditLog(),
   ];
 }
 

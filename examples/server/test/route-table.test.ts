@@ -118,7 +118,9 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
       return answer.json() as Record<string, unknown>;
     }
 
-    const known = routes.filter(({ auth }) => auth === "jwt");
+    // The audit log tells a tenant what it asked for itself, another's ids too, and grows by the
+    // asking; that it shows nobody else's entries is in packages/apiforge/test/audit.
+    const known = routes.filter(({ auth, path }) => auth === "jwt" && path !== "/v1/audit");
     const reading = known.filter(({ method }) => method === "GET");
     const reaching = known.filter(({ method, path }) => method === "GET" || path.includes(":"));
 

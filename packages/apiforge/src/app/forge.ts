@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import { join } from "node:path";
+import type { JSONWebKeySet } from "jose";
 import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
@@ -16,13 +16,18 @@ import {
   type TrustedIssuer,
   type VersionOptions,
 } from "../edge/index.ts";
+import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
+import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
+import { createDeployment, type Deployment } from "./deployment.ts";
+import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
 import { mergeSystems, type System } from "./system.ts";
+import { ownIssuer, tokenSystem } from "./token-system.ts";
 
 /** Time that running jobs are given to end when the server stops. */
 const drainMs = 10_000;
@@ -34,6 +39,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
+  readonly tokens?: Tokens;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
   /** How callers say which version of a route they want; default routes have none. */
@@ -80,7 +87,8 @@ export async function createForge(
   const log =
     options.log ??
     pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  const system = mergeSystems([systems].flat());
+  const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
+  const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
   try {
     return await assemble(config, system, store, log, options);
@@ -98,6 +106,9 @@ async function assemble(
   options: ForgeOptions,
 ): Promise<Forge> {
   const runsJobs = config.jobConcurrency > 0;
+  const secret = deploymentSecret(config.secret, config.dataDir);
+  const deployment = createDeployment(secret, systemClock);
+  system.open(deployment);
   const durable = createDurable({
     store,
     log,
@@ -111,7 +122,9 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const audience = config.jwtAudience;
+  await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
+  const edge = await buildEdge(config, system, store, deployment, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -138,11 +151,13 @@ async function buildEdge(
   config: Config,
   system: Required<System>,
   store: Store,
+  deployment: Deployment,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, versions, limits = {}, issuers: added = [] }: ForgeOptions,
+  { onError, reporter, cors, versions, limits = {}, issuers: added = [], tokens }: ForgeOptions,
 ): Promise<Edge> {
-  const { issuers, jwks } = await trustedIssuers(config, log);
+  const { issuers, jwks } = await trustedIssuers(config, log, tokens);
+  const { clock, secretFor } = deployment;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
@@ -153,11 +168,8 @@ async function buildEdge(
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    cursorKey: hash(
-      "sha256",
-      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
-      "buffer",
-    ),
+    keys: createKeyVerifier(new KeyRing(secretFor(keySecretPurpose), clock), durable, clock),
+    cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     ...(onError === undefined ? {} : { onError }),
@@ -168,16 +180,27 @@ async function buildEdge(
   });
 }
 
-/** The operator's issuer when there is one; else this machine's development issuer. */
+/** The operator's issuer when there is one, else this machine's development issuer; and the deployment itself. */
 async function trustedIssuers(
   config: Config,
   log: Log,
-): Promise<{ issuers: readonly TrustedIssuer[]; jwks: (() => object) | undefined }> {
+  tokens: Tokens | undefined,
+): Promise<{
+  issuers: readonly TrustedIssuer[];
+  jwks: (() => Promise<JSONWebKeySet>) | undefined;
+}> {
   const { jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
-  if (jwksUrl !== undefined)
-    return { issuers: [{ issuer, audience, jwks: new URL(jwksUrl) }], jwks: undefined };
+  const own = tokens === undefined ? [] : [ownIssuer(tokens)];
+  if (jwksUrl !== undefined) {
+    const issuers = [{ issuer, audience, jwks: new URL(jwksUrl) }, ...own];
+    return { issuers, jwks: tokens === undefined ? undefined : () => tokens.keys.fresh() };
+  }
   const dev = await openDevIssuer(config, log);
-  return { issuers: [{ issuer, audience, jwks: dev.jwks() }], jwks: () => dev.jwks() };
+  const jwks = async (): Promise<JSONWebKeySet> => {
+    const ownKeys = (await tokens?.keys.fresh())?.keys ?? [];
+    return { keys: [...dev.jwks().keys, ...ownKeys] };
+  };
+  return { issuers: [{ issuer, audience, jwks: dev.jwks() }, ...own], jwks };
 }
 
 /** The development issuer of a data directory, which signs the tokens of `npm run token`. */

@@ -1,4 +1,5 @@
 import { durationMs, newId } from "../kernel/index.ts";
+import { activeTraceparent } from "../resilience/index.ts";
 import type { Schema, SchemaInput, SchemaResult } from "../schema/index.ts";
 import type { JobLane, NewJob, SqlRunner, StoreTransaction } from "../store/index.ts";
 import { requireAction, type AuditRecord } from "./audit/record.ts";
@@ -188,6 +189,7 @@ function newJob(
     deadlineMs: options.deadline === undefined ? null : durationMs(options.deadline),
     tenant: actor.tenant,
     requestId: actor.requestId,
+    traceparent: activeTraceparent(),
   };
 }
 

@@ -1,3 +1,11 @@
+export {
+  crossTenantAccess,
+  crossTenantAttempted,
+  type CrossTenantAccess,
+  type CrossTenantAttempt,
+  type CrossTenantCall,
+  type RaiseAlarm,
+} from "./cross-tenant.ts";
 export { publicTenant, type Principal } from "./auth/principal.ts";
 export {
   createTokenVerifier,
@@ -5,6 +13,8 @@ export {
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
+export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
 export type {
   ClaimMap,

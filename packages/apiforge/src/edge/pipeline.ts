@@ -4,6 +4,7 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
+import type { KeyVerifier } from "./auth/key-verifier.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
@@ -53,6 +54,8 @@ export interface Services {
   readonly durable: DurableBackend;
   readonly verifier: TokenVerifier;
   readonly principals: PrincipalCache;
+  /** Undefined where there are no API keys. */
+  readonly keys: KeyVerifier | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -93,11 +96,7 @@ function builtInStages(services: Services): StageTable {
     ],
     version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
-    authenticate: [
-      shedLoad(services.load),
-      admitEarly(services.limits),
-      authenticate(services.verifier, services.principals),
-    ],
+    authenticate: [shedLoad(services.load), admitEarly(services.limits), authenticate(services)],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
     receive: [requirePrecondition, refuseEncodedBody, limitBody(services.bodyDeadline)],

@@ -113,6 +113,8 @@ export interface NewJob {
   readonly delayMs: number;
   readonly maxAttempts: number;
   readonly requestId: string;
+  /** The span that it is enqueued in; null where none is recorded. */
+  readonly traceparent: string | null;
   /** While a job with this key and type is waiting or running, another is not inserted. */
   readonly dedupeKey: string | null;
   /** Null: the job waits for nobody. */
@@ -134,6 +136,7 @@ export interface ClaimedJob {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly requestId: string;
+  readonly traceparent: string | null;
   readonly fence: number;
   /** Processes that died while they held it. */
   readonly deaths: number;

@@ -2,7 +2,7 @@ import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import { sparseFields } from "../fields/sparse-fields.ts";
-import type { BodyDeclaration, Replies, Route } from "../route.ts";
+import type { Auth, BodyDeclaration, Replies, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
 import type { VersionChoice } from "../versions/version-choice.ts";
@@ -77,8 +77,16 @@ function operation(
 
 /** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
 function security({ auth, scopes }: Route): object[] {
-  if (auth === "none") return [];
-  return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
+  // Roles of what is no OAuth scheme may be named there since 3.1.
+  const [token, key] = [{ bearer: scopes }, { apiKey: scopes }];
+  const ways: Readonly<Record<Auth, object[]>> = {
+    none: [],
+    jwt: [token],
+    key: [key],
+    any: [token, key],
+    optional: [{}, token, key],
+  };
+  return ways[auth];
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */

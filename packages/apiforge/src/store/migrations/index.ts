@@ -6,7 +6,10 @@ import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 import { audit } from "./0007-audit.ts";
+import { apiKeys } from "./0008-api-keys.ts";
+import { tokens } from "./0010-tokens.ts";
 import { deprecatedUsage } from "./0011-deprecated-usage.ts";
+import { jobTrace } from "./0017-job-trace.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -17,5 +20,8 @@ export const coreMigrations: readonly Migration[] = [
   jobPacks,
   jobPacksPostgres,
   audit,
+  apiKeys,
+  tokens,
   deprecatedUsage,
+  jobTrace,
 ];
