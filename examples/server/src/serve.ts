@@ -4,12 +4,19 @@ import { connectProviders } from "./providers.ts";
 import { collectStartGarbage } from "./start-garbage.ts";
 import { exampleSystems } from "./systems.ts";
 
+const api = {
+  title: "APIForge examples",
+  version: "1.0.0",
+  description:
+    "Every example system, served by one process. `npm run token` makes a token for them.",
+};
+
 /** Serves every example system until a signal stops it; says why when it cannot start. */
 export async function serve(): Promise<void> {
   try {
     const providers = await connectProviders(process.env, sandboxPort());
     const own = Promise.withResolvers<string>();
-    const forge = await createForge(exampleSystems(providers, own.promise));
+    const forge = await createForge(exampleSystems(providers, own.promise), { api });
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     collectStartGarbage();

@@ -8,6 +8,7 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type ApiDescription,
   type CorsOptions,
   type Edge,
   type ErrorReporter,
@@ -43,6 +44,8 @@ export interface ForgeOptions {
   readonly tokens?: Tokens;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** What `/openapi.json` and `/docs` say of the whole; default title `API`, version `0.0.0`. */
+  readonly api?: ApiDescription;
   /** How callers say which version of a route they want; default routes have none. */
   readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
@@ -154,7 +157,16 @@ async function buildEdge(
   deployment: Deployment,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, versions, limits = {}, issuers: added = [], tokens }: ForgeOptions,
+  {
+    onError,
+    reporter,
+    api,
+    cors,
+    versions,
+    limits = {},
+    issuers: added = [],
+    tokens,
+  }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { clock, secretFor } = deployment;
@@ -175,6 +187,7 @@ async function buildEdge(
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(api === undefined ? {} : { api }),
     ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
   });

@@ -28,6 +28,7 @@ import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
+import { mountReference } from "./reference/mount-reference.ts";
 import { openApiDocuments } from "./openapi/documents.ts";
 import type { ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
@@ -131,7 +132,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
-  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
+  const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
@@ -283,6 +284,7 @@ function mountDocuments(
   const { routes, api = { title: "API", version: "0.0.0" } } = options;
   const documentOf = openApiDocuments(routes, api, versions);
   server.get("/openapi.json", ({ query }) => documentOf(query));
+  mountReference(server, documentOf);
   const { jwks } = options;
   if (jwks !== undefined) server.get("/.well-known/jwks.json", () => jwks());
 }
