@@ -91,6 +91,7 @@ export {
   type CallTypes,
   type ClaimMap,
   type ClaimSource,
+  type ApiDescription,
   type CorsOptions,
   type CrossTenantAccess,
   type CrossTenantAttempt,
@@ -120,6 +121,7 @@ export {
   type Steps,
   type UnknownFields,
   type TrustedIssuer,
+  type VersionOptions,
   type SubjectPart,
 } from "./edge/index.ts";
 export {

@@ -8,6 +8,7 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type ApiDescription,
   type AuthoriserOptions,
   type CorsOptions,
   type Edge,
@@ -15,6 +16,7 @@ import {
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
+  type VersionOptions,
 } from "../edge/index.ts";
 import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
@@ -46,6 +48,10 @@ export interface ForgeOptions {
   readonly authoriser?: AuthoriserSettings;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** What `/openapi.json` and `/docs` say of the whole; default title `API`, version `0.0.0`. */
+  readonly api?: ApiDescription;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
   readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
@@ -170,7 +176,8 @@ async function buildEdge(
   log: Log,
   options: Omit<ForgeOptions, "authoriser"> & { readonly authoriser: AuthoriserOptions },
 ): Promise<Edge> {
-  const { onError, reporter, cors, limits = {}, issuers: added = [], tokens, authoriser } = options;
+  const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
+  const { limits = {}, issuers: added = [] } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { clock, secretFor } = deployment;
   return createEdge({
@@ -178,6 +185,7 @@ async function buildEdge(
     stages: system.stages,
     limits,
     durable,
+    usageStore: durable,
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
@@ -190,6 +198,8 @@ async function buildEdge(
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(api === undefined ? {} : { api }),
+    ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -99,4 +99,5 @@ export {
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
+export type { VersionOptions } from "./versions/version-choice.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

@@ -8,6 +8,7 @@ import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 import { audit } from "./0007-audit.ts";
 import { apiKeys } from "./0008-api-keys.ts";
 import { tokens } from "./0010-tokens.ts";
+import { deprecatedUsage } from "./0011-deprecated-usage.ts";
 import { jobTrace } from "./0017-job-trace.ts";
 import { authRevocations } from "./0018-auth-revocations.ts";
 
@@ -22,6 +23,7 @@ export const coreMigrations: readonly Migration[] = [
   audit,
   apiKeys,
   tokens,
+  deprecatedUsage,
   jobTrace,
   authRevocations,
 ];
