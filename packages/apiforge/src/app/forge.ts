@@ -140,6 +140,7 @@ async function buildEdge(
   { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
 ): Promise<Edge> {
   const { issuers, jwks } = await trustedIssuers(config, log);
+  const { limitLog } = store;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
@@ -156,6 +157,7 @@ async function buildEdge(
     ),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),

@@ -6,6 +6,7 @@ import Fastify, {
 } from "fastify";
 
 import type { Clock, Log } from "../kernel/index.ts";
+import type { LimitLog, LimitMemory } from "../store/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
@@ -24,7 +25,8 @@ import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
-import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
+import { LimitJournal } from "./limits/journal.ts";
+import { elapsedBy, LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
@@ -67,6 +69,8 @@ export interface EdgeOptions {
   readonly maxConnectionsPerAddress?: number;
   /** Limits of the whole server; those of a route stand on the route. */
   readonly limits?: ServerLimits;
+  /** Where what limits have counted outlives this process; default nowhere. */
+  readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -118,6 +122,7 @@ export function createEdge(options: EdgeOptions): Edge {
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
+  const journal = options.limitMemory && openJournal(options, options.limitMemory);
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -131,7 +136,7 @@ export function createEdge(options: EdgeOptions): Edge {
     answers: new AnswerQueue(),
     routes: options.routes,
     cors: options.cors,
-    limits: new LimitBook(clock, options.limits ?? {}),
+    limits: new LimitBook(clock, options.limits ?? {}, journal),
     load: options.limits?.load,
     allowedMethods: createAllowedMethods([
       ...options.routes,
@@ -164,6 +169,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      await journal?.close();
       await options.reporter?.flush?.();
     } finally {
       timer.cancel();
@@ -181,6 +187,13 @@ export function createEdge(options: EdgeOptions): Edge {
       return closed;
     },
   };
+}
+
+function openJournal(
+  { clock, log: logger }: EdgeOptions,
+  kept: NonNullable<EdgeOptions["limitMemory"]>,
+): LimitJournal {
+  return new LimitJournal({ ...kept, clock, elapsed: elapsedBy(clock), logger });
 }
 
 function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstance {

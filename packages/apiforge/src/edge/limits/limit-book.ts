@@ -3,6 +3,7 @@ import type { Exchange } from "../exchange.ts";
 import type { Route } from "../route.ts";
 import type { LoadLimit } from "../stages/shed-load.ts";
 import type { Counter } from "./counter.ts";
+import { aheadOf, type LimitJournal } from "./journal.ts";
 import { admit, type Admission, type Check } from "./limiter.ts";
 import { limitPolicy, subjectFor, type LimitOptions, type LimitPolicy } from "./policy.ts";
 import { WindowTable } from "./window-table.ts";
@@ -22,7 +23,8 @@ export interface ServerLimits {
   readonly load?: LoadLimit;
 }
 
-interface Counted {
+/** A policy with what counts it. */
+export interface Counted {
   readonly policy: LimitPolicy;
   readonly counter: Counter;
 }
@@ -41,15 +43,17 @@ const defaultPlan = "default";
 export class LimitBook {
   readonly clock: Clock;
   readonly elapsed: () => number;
+  readonly #journal: LimitJournal | undefined;
   readonly #counted = new Map<string, Counted>();
   readonly #everywhere: readonly LimitPolicy[];
   readonly #plans: ReadonlyMap<string, readonly LimitPolicy[]>;
   readonly failedAuthentications: Counted | undefined;
 
   /** @throws {TypeError} for limits that cannot work. */
-  constructor(clock: Clock, server: ServerLimits) {
+  constructor(clock: Clock, server: ServerLimits, journal?: LimitJournal) {
     this.clock = clock;
-    this.elapsed = clock.elapsed === undefined ? () => clock.now() : () => elapsedOf(clock);
+    this.elapsed = elapsedBy(clock);
+    this.#journal = journal;
     this.#everywhere = (server.limits ?? []).map((options) => limitPolicy(options, "address"));
     this.#plans = new Map(
       Object.entries(server.plans ?? {}).map(([plan, limits]) => [
@@ -58,7 +62,7 @@ export class LimitBook {
       ]),
     );
     const failed = server.failedAuthentications;
-    this.failedAuthentications = failed && countFailed(failed);
+    this.failedAuthentications = failed && this.#count(failedPolicy(failed));
   }
 
   /** @throws {TypeError} for two policies of one name that differ. */
@@ -85,6 +89,24 @@ export class LimitBook {
     return checks.length === 0 ? undefined : admit(checks, this.elapsed());
   }
 
+  /** What the requests of an admission wait for before they may go on; undefined for nothing. */
+  settle({ rulings }: Admission): Promise<void> | undefined {
+    if (this.#journal === undefined) return undefined;
+    for (const { counter, subject } of rulings) {
+      if (!(counter instanceof WindowTable)) continue;
+      const wait = this.#journal.wait(counter, subject);
+      // One write has all of them.
+      if (wait !== undefined) return wait;
+    }
+    return undefined;
+  }
+
+  /** Counts a failed authentication. */
+  countFailed({ counter }: Counted, subject: string): void {
+    counter.take(subject, this.elapsed());
+    if (counter instanceof WindowTable) void this.#journal?.wait(counter, subject);
+  }
+
   #countAll(policies: readonly LimitPolicy[]): readonly Counted[] {
     return [...new Set(policies.map((policy) => this.#count(policy)))];
   }
@@ -95,9 +117,16 @@ export class LimitBook {
       if (isSame(known.policy, policy)) return known;
       throw new TypeError(`There are two different limits named ${policy.name}`);
     }
-    const counted = { policy, counter: new WindowTable(policy) };
+    const counted = { policy, counter: this.#counterOf(policy) };
     this.#counted.set(policy.name, counted);
     return counted;
+  }
+
+  #counterOf(policy: LimitPolicy): Counter {
+    if (this.#journal === undefined) return new WindowTable(policy);
+    const table = new WindowTable({ ...policy, ahead: aheadOf(policy) });
+    this.#journal.keep(policy, table);
+    return table;
   }
 }
 
@@ -109,13 +138,13 @@ export function lateLimits(limits: LimitsOfRoute, plan: string | undefined): rea
   return own ?? latePerPlan.get(defaultPlan) ?? late;
 }
 
-function countFailed(failed: { readonly limit: number; readonly per: Duration }): Counted {
-  const policy = limitPolicy({ ...failed, name: "failed-authentications" }, "address");
-  return { policy, counter: new WindowTable(policy) };
+function failedPolicy(failed: { readonly limit: number; readonly per: Duration }): LimitPolicy {
+  return limitPolicy({ ...failed, name: "failed-authentications" }, "address");
 }
 
-function elapsedOf(clock: Clock): number {
-  return clock.elapsed?.() ?? clock.now();
+/** What limits are counted by: no correction of the clock moves it, where the clock can tell. */
+export function elapsedBy(clock: Clock): () => number {
+  return () => clock.elapsed?.() ?? clock.now();
 }
 
 function isSame(one: LimitPolicy, other: LimitPolicy): boolean {

@@ -19,7 +19,7 @@ export function admitEarly(book: LimitBook): Stage {
     return {
       enter(exchange) {
         if (failed !== undefined) refuseFailed(book, exchange);
-        return rule(exchange, book.admit(limits.early, exchange));
+        return rule(book, exchange, book.admit(limits.early, exchange));
       },
       leave: (exchange, answer) => {
         if (failed !== undefined) countFailed(book, exchange, answer);
@@ -37,7 +37,7 @@ export function admitLate(book: LimitBook): Stage {
     if (!hasLate(limits)) return undefined;
     return {
       enter: (exchange) =>
-        rule(exchange, book.admit(lateLimits(limits, exchange.principal?.plan), exchange)),
+        rule(book, exchange, book.admit(lateLimits(limits, exchange.principal?.plan), exchange)),
       leave: (exchange) => tell(book, exchange),
     };
   };
@@ -47,8 +47,9 @@ function hasLate({ late, latePerPlan }: LimitsOfRoute): boolean {
   return late.length > 0 || latePerPlan.size > 0;
 }
 
-function rule(exchange: Exchange, admission: Admission | undefined): void {
-  if (admission === undefined) return;
+/** Refuses, or answers what the request waits for before it may go on. */
+function rule(book: LimitBook, exchange: Exchange, admission: Admission | undefined) {
+  if (admission === undefined) return undefined;
   const earlier = exchange.admission;
   const { refusedBy } = admission;
   // A refused request has spent nothing of any limit.
@@ -58,6 +59,7 @@ function rule(exchange: Exchange, admission: Admission | undefined): void {
       ? admission
       : { rulings: [...earlier.rulings, ...admission.rulings], refusedBy };
   if (refusedBy !== undefined) refuse(refusedBy);
+  return book.settle(admission);
 }
 
 function refuse(ruling: Ruling): never {
@@ -92,5 +94,5 @@ function refuseFailed(book: LimitBook, exchange: Exchange): void {
 function countFailed(book: LimitBook, exchange: Exchange, { answer }: Outgoing): void {
   const failed = book.failedAuthentications;
   if (failed === undefined || answer.status !== unauthorizedStatus) return;
-  failed.counter.take(subjectOf("address", exchange) ?? "", book.elapsed());
+  book.countFailed(failed, subjectOf("address", exchange) ?? "");
 }

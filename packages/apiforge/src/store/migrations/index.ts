@@ -5,6 +5,7 @@ import { batches } from "./0003-batches.ts";
 import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
+import { quotas } from "./0009-quotas.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const coreMigrations: readonly Migration[] = [
   schedules,
   jobPacks,
   jobPacksPostgres,
+  quotas,
 ];
