@@ -18,6 +18,7 @@ import {
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
+import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -108,11 +109,13 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const leases = await openLeases(config, store, log);
+  const edge = await buildEdge(config, system, { store, leases }, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await edge.close();
+    await leases.close();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -134,7 +137,7 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  store: Store,
+  { store, leases }: { readonly store: Store; readonly leases: Leases },
   durable: Durable,
   log: Log,
   { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
@@ -157,6 +160,8 @@ async function buildEdge(
     ),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    leases,
+    showLimits: true,
     ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),

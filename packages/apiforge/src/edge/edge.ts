@@ -26,7 +26,9 @@ import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitJournal } from "./limits/journal.ts";
+import { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
 import { elapsedBy, LimitBook, type ServerLimits } from "./limits/limit-book.ts";
+import { limitsRoute } from "./limits/limits-route.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
@@ -71,6 +73,10 @@ export interface EdgeOptions {
   readonly limits?: ServerLimits;
   /** Where what limits have counted outlives this process; default nowhere. */
   readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
+  /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
+  readonly leases?: LeaseSource;
+  /** Serves `GET /v1/limits/:subject` to admins; default false. */
+  readonly showLimits?: boolean;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -113,8 +119,10 @@ const defaultMaxConnectionsPerAddress = 10_000;
  * envelope.
  * @throws for two routes of one method and path, or a schema that cannot be compiled.
  */
-export function createEdge(options: EdgeOptions): Edge {
-  const { log, clock } = options;
+export function createEdge(given: EdgeOptions): Edge {
+  const { log, clock } = given;
+  const shown = given.showLimits ? [limitsRoute(() => limits, given.routes)] : [];
+  const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
@@ -122,7 +130,10 @@ export function createEdge(options: EdgeOptions): Edge {
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
-  const journal = options.limitMemory && openJournal(options, options.limitMemory);
+  const limits = new LimitBook(clock, options.limits ?? {}, {
+    journal: options.limitMemory && openJournal(options, options.limitMemory),
+    desk: options.leases && new LeaseDesk(options.leases),
+  });
   const services: Services = {
     durable: options.durable,
     verifier: options.verifier,
@@ -136,7 +147,7 @@ export function createEdge(options: EdgeOptions): Edge {
     answers: new AnswerQueue(),
     routes: options.routes,
     cors: options.cors,
-    limits: new LimitBook(clock, options.limits ?? {}, journal),
+    limits,
     load: options.limits?.load,
     allowedMethods: createAllowedMethods([
       ...options.routes,
@@ -169,7 +180,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
-      await journal?.close();
+      await limits.close();
       await options.reporter?.flush?.();
     } finally {
       timer.cancel();

@@ -5,7 +5,10 @@ import type { LoadLimit } from "../stages/shed-load.ts";
 import type { Counter } from "./counter.ts";
 import { aheadOf, type LimitJournal } from "./journal.ts";
 import { admit, type Admission, type Check } from "./limiter.ts";
+import type { LeaseDesk } from "./lease-desk.ts";
+import { LeasedCounter } from "./leased-counter.ts";
 import { limitPolicy, subjectFor, type LimitOptions, type LimitPolicy } from "./policy.ts";
+import { Refusals } from "./refusals.ts";
 import { WindowTable } from "./window-table.ts";
 
 /** Limits of a whole server. */
@@ -29,6 +32,13 @@ export interface Counted {
   readonly counter: Counter;
 }
 
+/** What keeps counts beyond the process. */
+export interface CountKeepers {
+  /** Of windows that slide; absent, blocks are leased for them too, where there is a desk. */
+  readonly journal?: LimitJournal | undefined;
+  readonly desk?: LeaseDesk | undefined;
+}
+
 /** The limits of one route. */
 export interface LimitsOfRoute {
   /** Known before the token is looked at. */
@@ -43,17 +53,18 @@ const defaultPlan = "default";
 export class LimitBook {
   readonly clock: Clock;
   readonly elapsed: () => number;
-  readonly #journal: LimitJournal | undefined;
+  readonly refusals = new Refusals();
+  readonly #keepers: CountKeepers;
   readonly #counted = new Map<string, Counted>();
   readonly #everywhere: readonly LimitPolicy[];
   readonly #plans: ReadonlyMap<string, readonly LimitPolicy[]>;
   readonly failedAuthentications: Counted | undefined;
 
   /** @throws {TypeError} for limits that cannot work. */
-  constructor(clock: Clock, server: ServerLimits, journal?: LimitJournal) {
+  constructor(clock: Clock, server: ServerLimits, keepers: CountKeepers = {}) {
     this.clock = clock;
     this.elapsed = elapsedBy(clock);
-    this.#journal = journal;
+    this.#keepers = keepers;
     this.#everywhere = (server.limits ?? []).map((options) => limitPolicy(options, "address"));
     this.#plans = new Map(
       Object.entries(server.plans ?? {}).map(([plan, limits]) => [
@@ -89,12 +100,39 @@ export class LimitBook {
     return checks.length === 0 ? undefined : admit(checks, this.elapsed());
   }
 
+  /** All policies of the routes so far. */
+  counted(): readonly Counted[] {
+    return [...this.#counted.values()];
+  }
+
+  /** What to wait for before {@link admit} can be asked; undefined when it can. */
+  prepare(counted: readonly Counted[], exchange: Exchange): Promise<unknown> | undefined {
+    let waits: Promise<void>[] | undefined;
+    for (const { policy, counter } of counted) {
+      if (counter.prepare === undefined) continue;
+      const subject = subjectFor(policy, exchange);
+      const wait = subject === undefined ? undefined : counter.prepare(subject, this.elapsed());
+      if (wait !== undefined) (waits ??= []).push(wait);
+    }
+    return waits && Promise.all(waits);
+  }
+
+  /** Gives back what was leased and not used. */
+  async close(): Promise<void> {
+    const leased = [...this.#counted.values()].map(({ counter }) => counter);
+    await Promise.all(
+      leased.map((counter) => (counter instanceof LeasedCounter ? counter.close() : undefined)),
+    );
+    await this.#keepers.journal?.close();
+  }
+
   /** What the requests of an admission wait for before they may go on; undefined for nothing. */
   settle({ rulings }: Admission): Promise<void> | undefined {
-    if (this.#journal === undefined) return undefined;
+    const { journal } = this.#keepers;
+    if (journal === undefined) return undefined;
     for (const { counter, subject } of rulings) {
       if (!(counter instanceof WindowTable)) continue;
-      const wait = this.#journal.wait(counter, subject);
+      const wait = journal.wait(counter, subject);
       // One write has all of them.
       if (wait !== undefined) return wait;
     }
@@ -104,7 +142,7 @@ export class LimitBook {
   /** Counts a failed authentication. */
   countFailed({ counter }: Counted, subject: string): void {
     counter.take(subject, this.elapsed());
-    if (counter instanceof WindowTable) void this.#journal?.wait(counter, subject);
+    if (counter instanceof WindowTable) void this.#keepers.journal?.wait(counter, subject);
   }
 
   #countAll(policies: readonly LimitPolicy[]): readonly Counted[] {
@@ -123,9 +161,16 @@ export class LimitBook {
   }
 
   #counterOf(policy: LimitPolicy): Counter {
-    if (this.#journal === undefined) return new WindowTable(policy);
+    const { journal, desk } = this.#keepers;
+    if (desk !== undefined && (journal === undefined || policy.period !== undefined)) {
+      return new LeasedCounter(policy, desk, this.clock, this.elapsed);
+    }
+    if (policy.period !== undefined) {
+      throw new TypeError(`Limit ${policy.name}: a quota needs a store that keeps it`);
+    }
+    if (journal === undefined) return new WindowTable(policy);
     const table = new WindowTable({ ...policy, ahead: aheadOf(policy) });
-    this.#journal.keep(policy, table);
+    journal.keep(policy, table);
     return table;
   }
 }
@@ -150,5 +195,10 @@ export function elapsedBy(clock: Clock): () => number {
 function isSame(one: LimitPolicy, other: LimitPolicy): boolean {
   const by = (policy: LimitPolicy): unknown =>
     typeof policy.by === "function" ? policy.by : String(policy.by);
-  return one.limit === other.limit && one.windowMs === other.windowMs && by(one) === by(other);
+  return (
+    one.limit === other.limit &&
+    one.windowMs === other.windowMs &&
+    one.period === other.period &&
+    by(one) === by(other)
+  );
 }

@@ -9,7 +9,8 @@ import type { Migration } from "../contract.ts";
  * `forge_lease` answers one ask, with the row of its subject locked: what is given back is taken off
  * its run, then as much of what is needed is granted as is left, and of what is wanted ahead at most
  * a quarter of the rest. Without a period runs are `slot_ms` long and count until `tail_ms` after
- * their end. Time stands still for a row where the clock of the server goes back.
+ * their end. Time stands still for a row where the clock of the server goes back. A row may be swept
+ * between its insertion and its lock, so both are tried until it is locked.
  */
 export const quotas: Migration = {
   name: "apiforge-0009-quotas",
@@ -59,10 +60,13 @@ export const quotas: Migration = {
       run_end bigint;
       run_count bigint;
     begin
-      insert into forge_quotas (policy, subject, runs, seen_at, expires_at)
-        values (ask_policy, ask_subject, '{}', 0, 0) on conflict (policy, subject) do nothing;
-      select quota.runs, quota.seen_at into known, seen from forge_quotas quota
-        where quota.policy = ask_policy and quota.subject = ask_subject for update;
+      loop
+        select quota.runs, quota.seen_at into known, seen from forge_quotas quota
+          where quota.policy = ask_policy and quota.subject = ask_subject for update;
+        exit when found;
+        insert into forge_quotas (policy, subject, runs, seen_at, expires_at)
+          values (ask_policy, ask_subject, '{}', 0, 0) on conflict (policy, subject) do nothing;
+      end loop;
       now_at := greatest(forge_now(), seen);
       if period is null then
         ends_at := (now_at / slot_ms + 2) * slot_ms;

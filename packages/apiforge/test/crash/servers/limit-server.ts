@@ -1,5 +1,5 @@
 // A server with one limited route, whose handler notes in a file when it admitted a request: what
-// survives a kill of the process.
+// survives a kill of the process. GET /limited is sliding, GET /quota by the calendar.
 import { appendFileSync } from "node:fs";
 import { createForge, defineRoute, runForge } from "apiforge";
 import { z } from "zod";
@@ -7,7 +7,7 @@ import { z } from "zod";
 const file = process.env["ADMITTED_FILE"] ?? "";
 const limit = Number(process.env["LIMIT"]);
 
-function limited(path: "/limited", per: "1h") {
+function limited(path: "/limited" | "/quota", per: "1h" | "month") {
   return defineRoute({
     method: "GET",
     path,
@@ -23,6 +23,6 @@ function limited(path: "/limited", per: "1h") {
 }
 
 const forge = await createForge({
-  routes: [limited("/limited", "1h")],
+  routes: [limited("/limited", "1h"), limited("/quota", "month")],
 });
 await runForge(forge);
