@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { describeMachine } from "../measure/machine.ts";
-import { writeResult } from "../measure/results.ts";
 import { describeVersions } from "../measure/versions.ts";
 import { postgresSettings } from "../post/postgres.ts";
 import { serviceVersions } from "../post/service-versions.ts";
 import type { Answer, Assignment, Question } from "./measurement.ts";
+import { writeSlice } from "./slices.ts";
 import { jobTable, type JobRun } from "./summary.ts";
 import { jobTargets, type JobTarget } from "./targets.ts";
 
@@ -19,6 +19,8 @@ const { values: settings } = parseArgs({
     waiting: { type: "string", default: "1000000" },
     samples: { type: "string", default: "200" },
     questions: { type: "string", default: "throughput,waiting,latency" },
+    /** Adds to the day's file instead of replacing it. */
+    add: { type: "boolean", default: false },
   },
 });
 
@@ -28,6 +30,7 @@ const latencyConcurrency = 32;
 /** One job at a time is slow everywhere but with batches. */
 const serialShare = 4;
 
+const startedAt = new Date().toISOString();
 const chosen = chooseTargets(settings.targets);
 const runs: JobRun[] = [];
 for (let round = 1; round <= Number(settings.rounds); round++) {
@@ -42,18 +45,23 @@ for (let round = 1; round <= Number(settings.rounds); round++) {
     }
   }
 }
-const file = writeResult("jobs", {
-  settings,
-  postgresSettings,
-  durability: Object.fromEntries(chosen.map((target) => [target.name, target.durability])),
-  machine: describeMachine(),
-  versions: {
-    ...describeVersions(["bullmq", "pg-boss", "graphile-worker", "pg", "ioredis"]),
-    ...serviceVersions(),
+const { result, file } = writeSlice(
+  {
+    setting: {
+      postgresSettings,
+      versions: {
+        ...describeVersions(["bullmq", "pg-boss", "graphile-worker", "pg", "ioredis"]),
+        ...serviceVersions(),
+      },
+    },
+    durability: Object.fromEntries(chosen.map((target) => [target.name, target.durability])),
+    slice: { startedAt, settings, machine: describeMachine() },
+    runs,
   },
-  runs,
-});
-console.log(`${jobTable(runs, chosen)}\n\nRaw results: ${file}`);
+  settings.add,
+);
+const measured = jobTargets.filter(({ name }) => name in result.durability);
+console.log(`${jobTable(result.runs, measured)}\n\nRaw results: ${file}`);
 
 function chooseTargets(names: string): readonly JobTarget[] {
   return names.split(",").map((name) => {

@@ -2,6 +2,7 @@ import { runGraphqlHttp } from "./graphql-http.ts";
 import { runH1spec } from "./h1spec.ts";
 import { runJsonSchema } from "./json-schema.ts";
 import { runStructuredFields } from "./structured-fields.ts";
+import { runTraceContext } from "./trace-context.ts";
 import type { SuiteScore } from "./score.ts";
 
 // usage: npm run suites [-- NAME…]
@@ -12,6 +13,7 @@ const suites: Readonly<Record<string, () => Promise<SuiteScore>>> = {
   h1spec: runH1spec,
   "json-schema": runJsonSchema,
   "structured-fields": runStructuredFields,
+  "trace-context": runTraceContext,
 };
 
 const asked = process.argv.slice(2);

@@ -16,11 +16,15 @@ export function openGraphileBatched(options: EngineOptions): Promise<Engine> {
   return open(options, batched);
 }
 
+/** The server takes 100; a slot needs one only while it asks for a job or ends one. */
+const mostConnections = 90;
+
 async function open(
   { store, concurrency, onJob }: EngineOptions,
   worker: GraphileConfig.WorkerOptions,
 ): Promise<Engine> {
-  const pool = new pg.Pool({ connectionString: store, max: Math.max(10, concurrency + 2) });
+  const connections = Math.min(mostConnections, Math.max(10, concurrency + 2));
+  const pool = new pg.Pool({ connectionString: store, max: connections });
   const utils = await makeWorkerUtils({ pgPool: pool, logger: quiet });
   await utils.migrate();
   let runner: Runner | undefined;

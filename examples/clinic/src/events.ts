@@ -14,12 +14,3 @@ export const appointmentBooked = defineEvent(
     type: z.string(),
   }),
 );
-
-/**
- * Somebody asked for a patient of another practice. It belongs to the practice of whoever asked, so
- * it does not name the patient's.
- */
-export const crossTenantAccess = defineEvent(
-  "security.cross_tenant_access",
-  z.object({ subject: z.string(), practiceId: z.string(), patientId: z.string() }),
-);

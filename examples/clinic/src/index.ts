@@ -1,5 +1,5 @@
 import type { SlackWebhook } from "@apiforge/connector-slack";
-import type { System } from "apiforge";
+import { crossTenantAccess, type System } from "apiforge";
 
 import { clinicConsumers } from "./consumers.ts";
 import { clinicMigrations } from "./migrations.ts";
@@ -7,7 +7,7 @@ import { patientMessageJob } from "./patient-message.ts";
 import type { Crm, PatientMessages } from "./ports.ts";
 import { crmAppointmentJob } from "./crm-appointment.ts";
 import { clinicRoutes } from "./routes.ts";
-import { securityAlarmJob } from "./security-alarm.ts";
+import { alarmInSlack } from "./security-alarm.ts";
 
 export { createHttpCrm, createHttpPatientMessages } from "./http-ports.ts";
 export type { Crm, CrmAppointment, PatientMessage, PatientMessages, PortCall } from "./ports.ts";
@@ -27,10 +27,10 @@ export interface ClinicPorts {
 export function clinic({ messages, crm, alarms }: ClinicPorts): System {
   const patientMessage = patientMessageJob(messages);
   const crmAppointment = crmAppointmentJob(crm);
-  const securityAlarm = securityAlarmJob(alarms);
+  const foreign = crossTenantAccess("clinic-security-alarm", alarmInSlack(alarms));
   return {
-    routes: clinicRoutes(securityAlarm),
-    jobs: [patientMessage, crmAppointment, securityAlarm],
+    routes: clinicRoutes(foreign),
+    jobs: [patientMessage, crmAppointment, foreign.alarm],
     consumers: clinicConsumers({ patientMessage, crmAppointment }),
     migrations: clinicMigrations,
   };

@@ -68,55 +68,11 @@ const appointments = (instant: "integer" | "bigint"): string => `
   );
 `;
 
-const audit = (instant: "integer" | "bigint"): string => `
-  create table patient_audit (
-    tenant text not null,
-    id text not null,
-    action text not null,
-    subject text not null,
-    patient_id text not null,
-    patient_tenant text not null,
-    request_id text not null,
-    at ${instant} not null,
-    primary key (tenant, id)
-  );
-`;
-
-const appendOnlySqlite = `
-  create trigger patient_audit_keeps before update on patient_audit
-    begin select raise(abort, 'the audit log is append-only'); end;
-  create trigger patient_audit_stays before delete on patient_audit
-    begin select raise(abort, 'the audit log is append-only'); end;
-`;
-
-const appendOnlyPostgres = `
-  create function refuse_audit_change() returns trigger language plpgsql as $$
-    begin raise exception 'the audit log is append-only'; end $$;
-  create trigger patient_audit_keeps before update or delete on patient_audit
-    for each row execute function refuse_audit_change();
-  create trigger patient_audit_stays before truncate on patient_audit
-    for each statement execute function refuse_audit_change();
-`;
-
 /** Tables of the clinic with their first practices and patients. Instants are epoch milliseconds. */
 export const clinicMigrations = [
   defineMigration("clinic-0001", {
-    sqlite: [directory, patients, appointments("integer"), audit("integer"), appendOnlySqlite].join(
-      "\n",
-    ),
-    postgres: [
-      directory,
-      patients,
-      appointments("bigint"),
-      audit("bigint"),
-      appendOnlyPostgres,
-    ].join("\n"),
-    tenantTables: [
-      "patients",
-      "appointments",
-      "appointment_slots",
-      "daily_bookings",
-      "patient_audit",
-    ],
+    sqlite: [directory, patients, appointments("integer")].join("\n"),
+    postgres: [directory, patients, appointments("bigint")].join("\n"),
+    tenantTables: ["patients", "appointments", "appointment_slots", "daily_bookings"],
   }),
 ];

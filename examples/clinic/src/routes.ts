@@ -1,4 +1,11 @@
-import { ApiForgeError, defineRoute, listQuery, newId, pageOf, type JobDefinition } from "apiforge";
+import {
+  ApiForgeError,
+  defineRoute,
+  listQuery,
+  newId,
+  pageOf,
+  type CrossTenantAccess,
+} from "apiforge";
 
 import {
   bookSlot,
@@ -9,15 +16,14 @@ import {
 import { appointmentBooked } from "./events.ts";
 import { patientOpener, type OpenPatient } from "./patient-access.ts";
 import { appointment, newAppointment, patient } from "./schema.ts";
-import type { securityAlarmInput } from "./security-alarm.ts";
 import { readSlot } from "./slot.ts";
 
 const tags = ["clinic"];
 const roles = ["scheduling_agent"];
 
-/** The routes of the clinic; `alarm` is the job that tells of attempts on other practices' patients. */
-export function clinicRoutes(alarm: JobDefinition<typeof securityAlarmInput>) {
-  const openPatient = patientOpener(alarm);
+/** The routes of the clinic; `foreign` refuses attempts on other practices' patients. */
+export function clinicRoutes(foreign: CrossTenantAccess) {
+  const openPatient = patientOpener(foreign);
   return [bookRoute(openPatient), patientRoute(openPatient), appointmentsRoute(openPatient)];
 }
 

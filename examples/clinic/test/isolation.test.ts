@@ -66,14 +66,13 @@ describe.for(storeNames)("another practice's patient, %s", (store) => {
     );
     const after = await stage.storedRows();
     expect(after["forge_events"]).toBe((before["forge_events"] ?? 0) + 1);
-    const audit = await stage.rowsOf("patient_audit");
+    const audit = await stage.audit();
     expect(audit.filter((line) => line["request_id"] === requestId)).toMatchObject([
       {
         tenant: "practice_p001",
         action: "cross_tenant_access",
         subject: "user_sarah",
-        patient_id: "pat_20001",
-        patient_tenant: "practice_p002",
+        detail: '{"resource":"pat_20001"}',
       },
     ]);
     await eventually("the security team's alarm", async () => {

@@ -57,6 +57,8 @@ export interface Stage extends ScenarioRun {
   mustBook(slotId: string, options?: BookOptions): Promise<Booked>;
   /** The rows of a tenant table, of every practice. */
   rowsOf(table: string): Promise<readonly RawRow[]>;
+  /** The audit log, of every practice. */
+  audit(): Promise<readonly RawRow[]>;
   /** What arrived at an endpoint of the sandbox. */
   inbox(name: "sms" | "crm"): Promise<readonly InboxDelivery[]>;
   setFault(name: "sms" | "crm", fault: object | undefined): Promise<void>;
@@ -137,6 +139,7 @@ export function clinicStage(
     },
     rowsOf: (table) =>
       deployment.inspect((raw) => raw.all(`select * from ${tableOf(store, table)}`)),
+    audit: () => deployment.inspect((raw) => raw.all("select * from forge_audit order by n")),
     async inbox(name) {
       const answer = await control("GET", `/_sandbox/${name}/messages`);
       return (answer.json() as { messages: InboxDelivery[] }).messages;
@@ -155,8 +158,8 @@ export function clinicStage(
 
 function countRows(store: StoreName): string {
   const tables = [
-    ...["appointments", "appointment_slots", "patient_audit"].map((name) => tableOf(store, name)),
-    ...["forge_idempotency", "forge_jobs", "forge_events"],
+    ...["appointments", "appointment_slots"].map((name) => tableOf(store, name)),
+    ...["forge_audit", "forge_idempotency", "forge_jobs", "forge_events"],
   ];
   const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
   return `select ${counts.join(", ")}`;

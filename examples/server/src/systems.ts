@@ -2,7 +2,9 @@ import { bulkMessages } from "@apiforge/example-bulk-messages";
 import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { projects } from "@apiforge/example-projects";
-import type { System } from "apiforge";
+import { slackTiers } from "@apiforge/example-slack-tiers";
+import { storefront } from "@apiforge/example-storefront";
+import { auditLog, type System } from "apiforge";
 
 import type { Providers } from "./providers.ts";
 import { reposFor } from "./repos.ts";
@@ -23,6 +25,9 @@ export function exampleSystems(
     textMessages(providers.twilio, ownUrl),
     bulkMessagesPage(),
     reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
+    slackTiers(),
+    storefront(),
+    auditLog(),
   ];
 }
 

@@ -4,13 +4,21 @@
  * @module
  */
 export {
+  apiKeys,
+  auditLog,
   createForge,
   defineMigration,
   readConfig,
   runForge,
+  type ApiKeyInfo,
+  type ApiKeys,
   type Config,
+  type Deployment,
   type Forge,
   type ForgeOptions,
+  type IssuedKey,
+  type KeyMode,
+  type NewApiKey,
   type System,
 } from "./app/index.ts";
 export {
@@ -23,6 +31,7 @@ export {
   defineJob,
   defineSchedule,
   sql,
+  type AuditRecord,
   type Batches,
   type BatchDefinition,
   type BatchItem,
@@ -59,6 +68,8 @@ export {
   badRequest,
   batchBody,
   conflict,
+  crossTenantAccess,
+  crossTenantAttempted,
   defineRoute,
   eventStreamReply,
   forbidden,
@@ -79,6 +90,9 @@ export {
   type ClaimMap,
   type ClaimSource,
   type CorsOptions,
+  type CrossTenantAccess,
+  type CrossTenantAttempt,
+  type CrossTenantCall,
   type DeclaredRoute,
   type Enter,
   type ErrorChanges,
@@ -92,6 +106,7 @@ export {
   type Outgoing,
   type PlacedStage,
   type Principal,
+  type RaiseAlarm,
   type ReportContext,
   type RequestInfo,
   type Route,
@@ -105,6 +120,17 @@ export {
   type TrustedIssuer,
   type SubjectPart,
 } from "./edge/index.ts";
+export {
+  sessionEnded,
+  Tokens,
+  type NewClient,
+  type NewSession,
+  type RegisteredClient,
+  type SessionOwner,
+  type StartedSession,
+  type TokenReply,
+  type TokensOptions,
+} from "./features/tokens/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {
   exponential,

@@ -13,6 +13,7 @@ import {
 import { pageAnswer } from "./page.ts";
 import type { AnswerReaction, Provider } from "./provider.ts";
 import { createInbox } from "./inbox/inbox.ts";
+import { createMail } from "./mail/mail.ts";
 import { createSlack } from "./slack/slack.ts";
 import { createTwilio } from "./twilio/twilio.ts";
 
@@ -36,7 +37,7 @@ export interface Sandbox {
 
 /**
  * Starts the stand-ins of all providers on one port: their own paths on the wire, the control API
- * under `/_sandbox/`, and a page of what arrived at `/`.
+ * under `/_sandbox/`, and a page of what arrived at `/`. Mail is taken at a port of its own.
  * @throws the error of `listen`, for example EADDRINUSE.
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
@@ -46,13 +47,19 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     createTwilio(now),
     createInbox({ name: "sms", title: "Text messages" }, now),
     createInbox({ name: "crm", title: "CRM" }, now),
+    await createMail(host, now),
   ];
   const server = createServer((request, response) => {
     // A request that cannot be read ends with its connection; there is nobody to tell.
     serve(request, response, providers).catch(() => request.socket.destroy());
   });
   server.listen(port, host);
-  await once(server, "listening");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    for (const provider of providers) provider.stop?.();
+    throw error;
+  }
   return {
     url: originOf(server.address()),
     async stop() {

@@ -30,7 +30,7 @@ export interface Config {
   readonly jwtIssuer: string;
   /** `APIFORGE_JWT_AUDIENCE`: required `aud` of tokens. */
   readonly jwtAudience: string;
-  /** `APIFORGE_SECRET`: signs cursors; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
+  /** `APIFORGE_SECRET`: signs cursors, digests API keys; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
   readonly secret: string | undefined;
   /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs, consumers and schedules here. */
   readonly jobConcurrency: number;

@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import { join } from "node:path";
+import type { JSONWebKeySet } from "jose";
 import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
@@ -15,14 +15,19 @@ import {
   type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
+import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
+import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { readConfig, type Config } from "./config.ts";
+import { createDeployment, type Deployment } from "./deployment.ts";
+import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
 import { mergeSystems, type System } from "./system.ts";
+import { ownIssuer, tokenSystem } from "./token-system.ts";
 
 /** Time that running jobs are given to end when the server stops. */
 const drainMs = 10_000;
@@ -34,6 +39,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
+  readonly tokens?: Tokens;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
@@ -78,24 +85,38 @@ export async function createForge(
   const log =
     options.log ??
     pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  const system = mergeSystems([systems].flat());
+  const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
+  const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
+  let leases: Leases | undefined;
   try {
-    return await assemble(config, system, store, log, options);
+    leases = await openLeases(config, store, log);
+    return await assemble(config, system, { store, leases }, log, options);
   } catch (error) {
+    await leases?.close();
     await store.close();
     throw keysFailure(error);
   }
 }
 
+/** What a server keeps open until it stops. */
+interface Opened {
+  readonly store: Store;
+  readonly leases: Leases;
+}
+
 async function assemble(
   config: Config,
   system: Required<System>,
-  store: Store,
+  opened: Opened,
   log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
+  const { store, leases } = opened;
   const runsJobs = config.jobConcurrency > 0;
+  const secret = deploymentSecret(config.secret, config.dataDir);
+  const deployment = createDeployment(secret, systemClock);
+  system.open(deployment);
   const durable = createDurable({
     store,
     log,
@@ -109,8 +130,9 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const leases = await openLeases(config, store, log);
-  const edge = await buildEdge(config, system, { store, leases }, durable, log, options);
+  const audience = config.jwtAudience;
+  await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
+  const edge = await buildEdge(config, system, opened, deployment, durable, log, options);
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -137,12 +159,14 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  { store, leases }: { readonly store: Store; readonly leases: Leases },
+  { store, leases }: Opened,
+  deployment: Deployment,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [] }: ForgeOptions,
+  { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
 ): Promise<Edge> {
-  const { issuers, jwks } = await trustedIssuers(config, log);
+  const { issuers, jwks } = await trustedIssuers(config, log, tokens);
+  const { clock, secretFor } = deployment;
   const { limitLog } = store;
   return createEdge({
     routes: system.routes,
@@ -153,11 +177,8 @@ async function buildEdge(
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    cursorKey: hash(
-      "sha256",
-      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
-      "buffer",
-    ),
+    keys: createKeyVerifier(new KeyRing(secretFor(keySecretPurpose), clock), durable, clock),
+    cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     leases,
@@ -170,16 +191,27 @@ async function buildEdge(
   });
 }
 
-/** The operator's issuer when there is one; else this machine's development issuer. */
+/** The operator's issuer when there is one, else this machine's development issuer; and the deployment itself. */
 async function trustedIssuers(
   config: Config,
   log: Log,
-): Promise<{ issuers: readonly TrustedIssuer[]; jwks: (() => object) | undefined }> {
+  tokens: Tokens | undefined,
+): Promise<{
+  issuers: readonly TrustedIssuer[];
+  jwks: (() => Promise<JSONWebKeySet>) | undefined;
+}> {
   const { jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
-  if (jwksUrl !== undefined)
-    return { issuers: [{ issuer, audience, jwks: new URL(jwksUrl) }], jwks: undefined };
+  const own = tokens === undefined ? [] : [ownIssuer(tokens)];
+  if (jwksUrl !== undefined) {
+    const issuers = [{ issuer, audience, jwks: new URL(jwksUrl) }, ...own];
+    return { issuers, jwks: tokens === undefined ? undefined : () => tokens.keys.fresh() };
+  }
   const dev = await openDevIssuer(config, log);
-  return { issuers: [{ issuer, audience, jwks: dev.jwks() }], jwks: () => dev.jwks() };
+  const jwks = async (): Promise<JSONWebKeySet> => {
+    const ownKeys = (await tokens?.keys.fresh())?.keys ?? [];
+    return { keys: [...dev.jwks().keys, ...ownKeys] };
+  };
+  return { issuers: [{ issuer, audience, jwks: dev.jwks() }, ...own], jwks };
 }
 
 /** The development issuer of a data directory, which signs the tokens of `npm run token`. */

@@ -1,4 +1,10 @@
 export { logLevels, readConfig, settingNames, type Config, type LogLevel } from "./config.ts";
+export type { Deployment } from "./deployment.ts";
+export { apiKeys, type ApiKeys } from "./keys/api-keys.ts";
+export type { ApiKeyInfo, IssuedKey, KeyMode, NewApiKey } from "../features/identity/index.ts";
+export { auditLog } from "./audit/routes.ts";
+export { verifyAuditLog } from "./audit/verify-log.ts";
+export type { AuditReport } from "../durable/index.ts";
 export { appErrors } from "./errors.ts";
 export { createForge, openDevIssuer, type Forge, type ForgeOptions } from "./forge.ts";
 export { runForge } from "./run.ts";

@@ -9,6 +9,7 @@ import {
 } from "../kernel/index.ts";
 import { registeredTracer } from "../resilience/index.ts";
 import type { Store } from "../store/index.ts";
+import { AuditSealer } from "./audit/sealer.ts";
 import { createBatches, type Batches } from "./batches/batches.ts";
 import { Breather } from "./batches/breather.ts";
 import { buryDeadChunks } from "./batches/burial.ts";
@@ -124,6 +125,7 @@ class DurableCore implements Durable {
   readonly #scheduler: Scheduler;
   readonly #keeper: LeaseKeeper;
   readonly #housekeeper: Housekeeper;
+  readonly #sealer: AuditSealer;
   readonly #attempts = new AttemptCounts();
   readonly #wake = (): void => {
     for (const worker of this.#workers) worker.wake();
@@ -184,6 +186,7 @@ class DurableCore implements Durable {
       turns,
       definitions: [...definitions.values()],
     });
+    this.#sealer = new AuditSealer({ store, clock, log, pollMs, random });
     this.#keeper = new LeaseKeeper({
       workers: store.workers,
       jobs: store.jobs,
@@ -243,6 +246,7 @@ class DurableCore implements Durable {
     for (const consumer of this.#consumers) consumer.start();
     await this.#scheduler.start();
     this.#housekeeper.start();
+    this.#sealer.start();
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -253,6 +257,7 @@ class DurableCore implements Durable {
       ...this.#consumers.map((consumer) => consumer.stop()),
     ]);
     await this.#keeper.stop();
+    await this.#sealer.stop();
   }
 
   #cancel(ids: readonly string[]): void {

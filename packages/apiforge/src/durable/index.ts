@@ -1,3 +1,11 @@
+export { readAnchor, type AuditAnchor } from "./audit/anchor.ts";
+export type { AuditRecord } from "./audit/record.ts";
+export {
+  verifyAudit,
+  type AuditFault,
+  type AuditReport,
+  type ReadSnapshot,
+} from "./audit/verify.ts";
 export type { Batches } from "./batches/batches.ts";
 export {
   defineBatch,
@@ -33,6 +41,7 @@ export {
 } from "./definitions.ts";
 export { durableError, durableErrors } from "./errors.ts";
 export type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execute.ts";
+export { holdName } from "./hold-name.ts";
 export {
   defineSchedule,
   type CatchUp,

@@ -1,5 +1,5 @@
 import type { Metric, Sample } from "../kernel/index.ts";
-import type { QueueFigures, Store, StoreWork } from "../store/index.ts";
+import { auditSealerName, type QueueFigures, type Store, type StoreWork } from "../store/index.ts";
 import type { AttemptCounts } from "./jobs/attempt-counts.ts";
 
 /** What the jobs, the log and the store have to tell, read from the store now. */
@@ -8,7 +8,9 @@ export async function durableMetrics(
   attempts: AttemptCounts,
 ): Promise<readonly Metric[]> {
   const [{ queues, consumers }, head] = await Promise.all([store.figures(), store.events.head()]);
-  const lags = consumers.map(({ name, cursor }) => ({
+  // The sealer of the audit log counts seals, not events.
+  const readers = consumers.filter(({ name }) => name !== auditSealerName);
+  const lags = readers.map(({ name, cursor }) => ({
     labels: { consumer: name },
     value: Math.max(0, head - cursor),
   }));

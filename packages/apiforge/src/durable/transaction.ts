@@ -1,6 +1,8 @@
 import { durationMs, newId } from "../kernel/index.ts";
+import { activeTraceparent } from "../resilience/index.ts";
 import type { Schema, SchemaInput, SchemaResult } from "../schema/index.ts";
 import type { JobLane, NewJob, SqlRunner, StoreTransaction } from "../store/index.ts";
+import { requireAction, type AuditRecord } from "./audit/record.ts";
 import { HandlerBatches, type TransactionBatches } from "./batches/handler-batches.ts";
 import { batchReader, type BatchReader } from "./batches/reads.ts";
 import type { EnqueueOptions, EventDefinition, JobDefinition } from "./definitions.ts";
@@ -13,10 +15,12 @@ export const maxPayloadBytes = 256 * 1024;
 const maxKeyChars = 255;
 const noOptions: EnqueueOptions = {};
 
-/** On whose behalf a transaction runs; stamped on its events and jobs. */
+/** On whose behalf a transaction runs; stamped on its events, jobs and audit entries. */
 export interface Actor {
   readonly tenant: string;
   readonly requestId: string;
+  /** Who calls; undefined where nobody in particular does. */
+  readonly subject?: string | undefined;
 }
 
 /** Reads on one consistent snapshot. */
@@ -47,6 +51,14 @@ export interface Transaction extends Reader {
     input: SchemaInput<S>,
     options?: EnqueueOptions,
   ): Promise<EnqueuedJob>;
+  /**
+   * Writes into the audit log with this commit, for good: entries are chained, and neither changed
+   * nor deleted. Answers the entry's id. What is refused by a throw leaves no entry: return the
+   * refusal.
+   * @throws {payload_too_large} above 256 KB.
+   * @throws {RangeError} when the action is outside of what {@link AuditRecord} allows.
+   */
+  audit(record: AuditRecord): string;
   readonly batches: TransactionBatches;
 }
 
@@ -121,6 +133,22 @@ class UnitTransaction implements Transaction {
     return id;
   };
 
+  readonly audit: Transaction["audit"] = ({ action, subject, detail = {} }) => {
+    requireAction(action);
+    const id = newId("aud");
+    const { tenant, requestId } = this.#actor;
+    this.runner.appendAudit({
+      id,
+      tenant,
+      subject: subject ?? this.#actor.subject ?? null,
+      action,
+      detail: toPayload(`Audit entry ${action}`, detail),
+      requestId,
+      createdAt: this.#nowMs,
+    });
+    return id;
+  };
+
   readonly enqueue: Transaction["enqueue"] = async (job, input, options = noOptions) => {
     const value = checked(job.compiled.validate(input), "job_input_invalid", job.name);
     // The input is stored as given: it is validated again, and converted, when the job runs.
@@ -161,6 +189,7 @@ function newJob(
     deadlineMs: options.deadline === undefined ? null : durationMs(options.deadline),
     tenant: actor.tenant,
     requestId: actor.requestId,
+    traceparent: activeTraceparent(),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Clock, Log } from "../kernel/index.ts";
 import type { LimitLog, LimitMemory } from "../store/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
+import type { KeyVerifier } from "./auth/key-verifier.ts";
 import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
@@ -43,6 +44,8 @@ export interface EdgeOptions {
   readonly durable: DurableBackend;
   /** Tells who a bearer token speaks for. */
   readonly verifier: TokenVerifier;
+  /** Tells who an API key speaks for; default there are none. */
+  readonly keys?: KeyVerifier;
   readonly log: Log;
   readonly clock: Clock;
   /** At least 32 secret bytes, the same on every node: signs list cursors. */
@@ -50,7 +53,7 @@ export interface EdgeOptions {
   /** Resolves when requests can be served, for `/health/ready`. */
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
-  readonly jwks?: () => object;
+  readonly jwks?: () => object | Promise<object>;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
   /** One line in the log for each answer; default none. */
@@ -138,6 +141,7 @@ export function createEdge(given: EdgeOptions): Edge {
     durable: options.durable,
     verifier: options.verifier,
     principals: new PrincipalCache(clock),
+    keys: options.keys,
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,

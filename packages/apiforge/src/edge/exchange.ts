@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { IdempotencyKey } from "../durable/index.ts";
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
+import type { AskedFields } from "./fields/sparse-fields.ts";
 import type { Admission } from "./limits/limiter.ts";
 import type { StageTimings } from "./evidence/server-timing.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -39,6 +40,8 @@ export class Exchange implements RequestInfo {
   admission: Admission | undefined = undefined;
   /** Set by `validate`. */
   valid: ValidRequest | undefined = undefined;
+  /** Set by `validate`: the fields that the caller wants of the answer; undefined for all. */
+  asked: AskedFields | undefined = undefined;
   /** Set by `idempotency`. */
   idempotencyKey: IdempotencyKey | undefined = undefined;
   /** The request's span, where an OpenTelemetry SDK is registered. */

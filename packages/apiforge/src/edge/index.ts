@@ -1,3 +1,11 @@
+export {
+  crossTenantAccess,
+  crossTenantAttempted,
+  type CrossTenantAccess,
+  type CrossTenantAttempt,
+  type CrossTenantCall,
+  type RaiseAlarm,
+} from "./cross-tenant.ts";
 export { publicTenant, type Principal } from "./auth/principal.ts";
 export {
   createTokenVerifier,
@@ -5,6 +13,8 @@ export {
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
+export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
 export type {
   ClaimMap,
@@ -19,6 +29,7 @@ export {
   type DevToken,
 } from "./auth/dev-issuer.ts";
 export type { CacheOptions } from "./caching/cache-control.ts";
+export type { PreconditionOptions } from "./caching/precondition.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";

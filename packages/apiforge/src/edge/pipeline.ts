@@ -4,6 +4,7 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
+import type { KeyVerifier } from "./auth/key-verifier.ts";
 import type { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
@@ -38,6 +39,7 @@ import { guard } from "./stages/guard.ts";
 import { idempotency } from "./stages/idempotency.ts";
 import { limitBody } from "./stages/limit-body.ts";
 import { limitInFlight } from "./stages/limit-in-flight.ts";
+import { requirePrecondition } from "./stages/precondition.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
@@ -49,6 +51,8 @@ export interface Services {
   readonly durable: DurableBackend;
   readonly verifier: TokenVerifier;
   readonly principals: PrincipalCache;
+  /** Undefined where there are no API keys. */
+  readonly keys: KeyVerifier | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -82,14 +86,10 @@ function builtInStages(services: Services): StageTable {
     route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
     version: [version(services.clock), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
-    authenticate: [
-      shedLoad(services.load),
-      admitEarly(services.limits),
-      authenticate(services.verifier, services.principals),
-    ],
+    authenticate: [shedLoad(services.load), admitEarly(services.limits), authenticate(services)],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
-    receive: [refuseEncodedBody, limitBody(services.bodyDeadline)],
+    receive: [requirePrecondition, refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],
     backend: [tracer === undefined ? answering : traceBackend(tracer, answering)],

@@ -1,5 +1,10 @@
 import { cacheControl, type CacheOptions } from "./caching/cache-control.ts";
-import type { Auth, Method } from "./route.ts";
+import {
+  compilePrecondition,
+  type Precondition,
+  type PreconditionOptions,
+} from "./caching/precondition.ts";
+import type { Auth, Method, TransactionMode } from "./route.ts";
 import {
   compileDeprecation,
   type Deprecation,
@@ -21,6 +26,15 @@ export interface HttpOptions {
    * none, and `no-store` on a route with a principal.
    */
   readonly cache?: CacheOptions;
+  /**
+   * Callers may ask for single fields of answers of status 2xx that are JSON: `?fields=id,owner.email`.
+   * A name leads through lists to their items. Names of an answer that is `{ data, hasMore, nextCursor }`
+   * or `{ success, data }` are those of its data. The ETag is that of what is sent. Default true on a
+   * GET whose reply declares fields and whose query has no `fields` of its own, else false.
+   */
+  readonly fields?: boolean;
+  /** On a route that writes: `If-Match` and `If-None-Match` count. Default they are ignored. */
+  readonly precondition?: PreconditionOptions;
 }
 
 /** {@link HttpOptions} as the stages work with them. */
@@ -28,6 +42,9 @@ export interface HttpFacts {
   readonly deprecated: Deprecation | undefined;
   readonly etag: boolean;
   readonly cacheControl: string | undefined;
+  /** Undefined: where it can. */
+  readonly fields: boolean | undefined;
+  readonly precondition: Precondition | undefined;
 }
 
 /** @throws {TypeError} for what cannot work; the message begins with the route's name. */
@@ -35,9 +52,9 @@ export function httpFacts(
   method: Method,
   path: string,
   auth: Auth,
-  options: HttpOptions,
+  options: HttpOptions & { readonly transaction?: TransactionMode },
 ): HttpFacts {
-  const { deprecated, etag = false, cache } = options;
+  const { deprecated, etag = false, cache, precondition } = options;
   try {
     if (method !== "GET" && (etag || cache !== undefined)) {
       throw new TypeError("etag and cache are for a GET");
@@ -51,6 +68,11 @@ export function httpFacts(
       deprecated: deprecated === undefined ? undefined : compileDeprecation(deprecated),
       etag,
       cacheControl: cache === undefined ? undefined : cacheControl(cache),
+      fields: options.fields,
+      precondition:
+        precondition === undefined
+          ? undefined
+          : compilePrecondition(method, path, options.transaction, precondition),
     };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

@@ -1,6 +1,7 @@
 import { context, propagation, type TextMapSetter } from "@opentelemetry/api";
 
 import { ApiForgeError, systemClock, type Clock } from "../kernel/index.ts";
+import { inCallSpan } from "./call-span.ts";
 import { startDeadline } from "./deadline.ts";
 import { resilienceError } from "./errors.ts";
 import { parseRetryAfterSeconds } from "./retry-after.ts";
@@ -30,11 +31,15 @@ export type CallInit = Pick<RequestInit, "method" | "headers" | "body" | "signal
  * @throws {ApiForgeError} `provider_unreachable`, `provider_timeout`, `provider_call_cancelled`,
  * `provider_answer_invalid` or `provider_request_invalid`.
  */
-export async function callProvider(
+export function callProvider(
   url: string | URL,
   init: CallInit,
   options: CallOptions,
 ): Promise<Response> {
+  return inCallSpan(options.provider, init.method ?? "GET", () => call(url, init, options));
+}
+
+async function call(url: string | URL, init: CallInit, options: CallOptions): Promise<Response> {
   const { provider, timeoutMs, maxBodyBytes, clock = systemClock } = options;
   using deadline = startDeadline(clock, timeoutMs, init.signal ?? undefined);
   const request = newRequest(url, { ...init, signal: deadline.signal }, provider);

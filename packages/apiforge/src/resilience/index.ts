@@ -14,4 +14,4 @@ export { startDeadline, type Deadline } from "./deadline.ts";
 export { nonRetriable, resilienceError, resilienceErrors, retryAfter, snooze } from "./errors.ts";
 export { answerError, callProvider, type CallInit, type CallOptions } from "./http.ts";
 export { parseRetryAfterSeconds, retryWaitMs } from "./retry-after.ts";
-export { registeredTracer } from "./tracing.ts";
+export { activeTraceparent, linksTo, registeredTracer } from "./tracing.ts";

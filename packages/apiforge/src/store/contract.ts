@@ -1,4 +1,5 @@
 import type { Log } from "../kernel/index.ts";
+import type { AuditTransaction, NewAuditEntry } from "./audit-contract.ts";
 import type { BatchStore, BatchTransaction, RateStore } from "./batch-contract.ts";
 import type { LimitLog, QuotaStore } from "./limit-contract.ts";
 import type { ScheduleStore, ScheduleTransaction } from "./schedule-contract.ts";
@@ -113,6 +114,8 @@ export interface NewJob {
   readonly delayMs: number;
   readonly maxAttempts: number;
   readonly requestId: string;
+  /** The span that it is enqueued in; null where none is recorded. */
+  readonly traceparent: string | null;
   /** While a job with this key and type is waiting or running, another is not inserted. */
   readonly dedupeKey: string | null;
   /** Null: the job waits for nobody. */
@@ -134,6 +137,7 @@ export interface ClaimedJob {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly requestId: string;
+  readonly traceparent: string | null;
   readonly fence: number;
   /** Processes that died while they held it. */
   readonly deaths: number;
@@ -197,6 +201,8 @@ export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
   recordAnswer(record: IdempotencyRecord): void;
   /** Puts an event into the commit. */
   appendEvent(event: NewEvent): void;
+  /** Puts an entry of the audit log into the commit. */
+  appendAudit(entry: NewAuditEntry): void;
   /** Puts a job without a dedupe key into the commit. */
   insertJob(job: NewJob): void;
   /** Inserts a job with a dedupe key at once; answers the id of the live job that holds the key, new or old. */
@@ -212,6 +218,7 @@ export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
   /** Moves a locked consumer's cursor in this commit. */
   advanceConsumer(name: string, cursor: number): Promise<void>;
   readonly batches: BatchTransaction;
+  readonly audit: AuditTransaction;
 }
 
 /** Where a named reader of the log stands. */
@@ -412,3 +419,6 @@ export interface Store {
   backup?(path: string): Promise<void>;
   close(): Promise<void>;
 }
+
+/** The reading side of a store, for programs beside the server. */
+export type StoreReads = Pick<Store, "read" | "close">;

@@ -1,3 +1,5 @@
+export { auditGenesis, sealHash, sealsAfter, toAuditEntry, toAuditSeal } from "./audit-chain.ts";
+export * from "./audit-contract.ts";
 export * from "./batch-contract.ts";
 export { chunkSelect, toBatchRecord, toStoredChunk } from "./batch-row.ts";
 export * from "./contract.ts";

@@ -22,7 +22,7 @@ export const dueState = "case when lane is null then 1 else -1 end";
 
 /** Columns that a claim returns; `priority` is there to sort by, as RETURNING has no order. */
 export const claimedColumns =
-  "n, id, queue, type, tenant, payload, attempt, max_attempts, request_id, fence, priority";
+  "n, id, queue, type, tenant, payload, attempt, max_attempts, request_id, fence, priority, traceparent";
 
 /** What a claim returns beside {@link claimedColumns} of jobs that may have a key or a death behind them. */
 export const claimedLaneColumns = "deaths, lane";
@@ -48,6 +48,7 @@ export function toClaimedJob(row: Row): ClaimedJob {
     attempt: Number(row["attempt"]),
     maxAttempts: Number(row["max_attempts"]),
     requestId: String(row["request_id"]),
+    traceparent: textOrNull(row["traceparent"]),
     fence: Number(row["fence"]),
     deaths: Number(row["deaths"] ?? 0),
     key: textOrNull(row["lane"]),

@@ -20,7 +20,8 @@ function isSameKind(one: NewJob, other: NewJob): boolean {
     one.tenant === other.tenant &&
     one.priority === other.priority &&
     one.maxAttempts === other.maxAttempts &&
-    one.requestId === other.requestId
+    one.requestId === other.requestId &&
+    one.traceparent === other.traceparent
   );
 }
 

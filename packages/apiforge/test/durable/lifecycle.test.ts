@@ -294,6 +294,6 @@ function jobStoreWith(settle: JobStore["settle"]): JobStore {
 
 function claimedJob(n: number): ClaimedJob {
   const kind = { queue: "default", type: "done", tenant: "ten_1", payload: "{}", requestId: "r" };
-  const lease = { n, fence: 1, attempt: 1, maxAttempts: 1, deaths: 0 };
+  const lease = { n, fence: 1, attempt: 1, maxAttempts: 1, deaths: 0, traceparent: null };
   return { id: `job_${n}`, ...kind, ...lease, key: null, startInMs: null, deadlineInMs: null };
 }

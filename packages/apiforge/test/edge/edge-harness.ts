@@ -20,6 +20,7 @@ import {
   type Log,
   type LogFields,
 } from "../../src/kernel/index.ts";
+import type { Store } from "../../src/store/index.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 
 /** A clock that stands still until it is moved. */
@@ -79,21 +80,28 @@ export interface Harness {
 
 const migration = `create table thing (id text primary key, tenant text not null, name text not null) strict`;
 
-export async function startHarness(
-  routes: readonly Route[],
-  options: Partial<EdgeOptions> & { readonly batches?: readonly BatchDefinition[] } = {},
-): Promise<Harness> {
-  const directory = await mkdtemp(join(tmpdir(), "edge-"));
-  const clock = new ManualClock();
-  const { log, lines } = recordingLog();
-  const store = await openSqliteStore({
+function openMemory(): Promise<Store> {
+  return openSqliteStore({
     path: ":memory:",
     migrations: [{ name: "0001-thing", sqlite: migration, postgres: migration }],
     transactionLimitMs: 5_000,
     log: silentLog,
     clock: systemClock,
   });
-  const { batches = [], ...edgeOptions } = options;
+}
+
+export async function startHarness(
+  routes: readonly Route[],
+  options: Partial<EdgeOptions> & {
+    readonly batches?: readonly BatchDefinition[];
+    /** Default: one in memory. Whoever gives one closes it. */
+    readonly store?: Store;
+  } = {},
+): Promise<Harness> {
+  const directory = await mkdtemp(join(tmpdir(), "edge-"));
+  const clock = new ManualClock();
+  const { log, lines } = recordingLog();
+  const { batches = [], store = await openMemory(), ...edgeOptions } = options;
   const durable = createDurable({ store, log: silentLog, jobs: [], consumers: [], batches });
   const issuer = await createDevIssuer({ directory, clock, log: silentLog });
   const edge = createEdge({
@@ -123,7 +131,7 @@ export async function startHarness(
     async stop() {
       await edge.close();
       await durable.stop(0);
-      await store.close();
+      if (options.store === undefined) await store.close();
       await rm(directory, { recursive: true });
     },
   };

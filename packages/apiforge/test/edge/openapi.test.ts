@@ -90,6 +90,7 @@ test("it says what every route takes and answers", () => {
       required: false,
       schema: { type: "string", enum: ["id"], default: "id" },
     },
+    { $ref: "#/components/parameters/Fields" },
     { $ref: "#/components/parameters/RequestId" },
   ]);
   expect(list.responses["4XX"]).toEqual({ $ref: "#/components/responses/Error" });

@@ -80,6 +80,7 @@ export function jobOf(differences: Partial<NewJob> = {}): NewJob {
     delayMs: 0,
     maxAttempts: 3,
     requestId: "r",
+    traceparent: null,
     dedupeKey: null,
     lane: null,
     deadlineMs: null,

@@ -6,9 +6,10 @@ const blocked = { concurrency: 1, spacingUs: 0, ordered: false };
 
 function jobOf(id: string, differences: Partial<NewJob> = {}): NewJob {
   const rest = { tenant: "t", payload: "{}", requestId: "r", dedupeKey: null, lane: null };
+  const traceparent = null;
   const times = { delayMs: 0, deadlineMs: null };
   const job = { id, queue: "mail", type: "send", priority: 0, maxAttempts: 3 };
-  return { ...job, ...rest, ...times, ...differences };
+  return { ...job, ...rest, traceparent, ...times, ...differences };
 }
 
 async function addBlocked(store: Store, count: number): Promise<void> {
@@ -134,7 +135,10 @@ test("jobs of a database from before packs go on, and new ones come after them",
   await open.close();
   // What the version before had.
   for (const table of packTables) await open.raw?.(`drop table ${table}`);
-  await open.raw?.("delete from forge_migrations where name = 'apiforge-0005-job-packs'");
+  await open.raw?.("alter table forge_jobs drop column traceparent");
+  await open.raw?.(
+    "delete from forge_migrations where name in ('apiforge-0005-job-packs', 'apiforge-0017-job-trace')",
+  );
   await open.reopen();
   await addKind(open.store, 10);
   await open.store.workers.register("after");

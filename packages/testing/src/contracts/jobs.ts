@@ -73,6 +73,22 @@ export function jobsContract(fixture: StoreFixture): void {
       expect(await store.jobs.find("job_none")).toBeUndefined();
     });
 
+    test("carries the span that it was enqueued in, with a key, a dedupe key, both or none", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+      const lane = { key: "k", concurrency: null, spacingUs: 0, ordered: false };
+      for (const dedupeKey of [null, "d1"]) {
+        await addJob(store, { traceparent, dedupeKey });
+        await addJob(store, { traceparent, lane, dedupeKey: dedupeKey && "d2" });
+      }
+      await addJob(store);
+      const jobs = await claim(store, "w1", 10);
+      const carried = jobs.map((job) => job.traceparent);
+      expect(carried.filter((each) => each === traceparent)).toHaveLength(4);
+      expect(carried.filter((each) => each === null)).toHaveLength(1);
+    });
+
     test("is leased with all that running it takes", async () => {
       await using open = await fixture.open();
       const { store } = open;
@@ -93,6 +109,7 @@ export function jobsContract(fixture: StoreFixture): void {
         deaths: 0,
         startInMs: null,
         deadlineInMs: null,
+        traceparent: null,
       });
       expect(await store.jobs.find(id)).toMatchObject({ state: "running", attempt: 1 });
     });

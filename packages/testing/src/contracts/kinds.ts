@@ -95,6 +95,25 @@ export function kindsContract(fixture: StoreFixture): void {
       expect(await claimed(store, 100)).toEqual([]);
     });
 
+    test("carry the span that each was enqueued in, packed, unpacked and in a row", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      const spans = ["a", "b"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+      const [one = "", other = ""] = spans;
+      await addKind(store, "k", { traceparent: one });
+      await addKind(store, "l", { traceparent: other });
+      await addKind(store, "m");
+      const of = (all: readonly ClaimedJob[]) =>
+        all.map(({ id, traceparent }) => `${id.slice(0, 1)} ${traceparent}`);
+      const first = await claimed(store, 3 * jobs);
+      const wanted = [`k ${one}`, `l ${other}`, "m null"];
+      expect([...new Set(of(first))]).toEqual(wanted);
+      await store.jobs.settle(first.map((job) => ({ outcome: "released", ...leaseOf(job) })));
+      const again = await claimed(store, 3 * jobs);
+      expect(again).toHaveLength(3 * jobs);
+      expect([...new Set(of(again))]).toEqual(wanted);
+    });
+
     test("that are given back keep their place", async () => {
       await using open = await fixture.open();
       const { store } = open;

@@ -28,6 +28,7 @@ export function sampleJob(differences: Partial<NewJob> = {}): NewJob {
     delayMs: 0,
     maxAttempts: 3,
     requestId: "req_1",
+    traceparent: null,
     dedupeKey: null,
     lane: null,
     deadlineMs: null,

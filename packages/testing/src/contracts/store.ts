@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { auditContract } from "./audit.ts";
 import { batchesContract } from "./batches.ts";
 import { consumersContract } from "./consumers.ts";
 import { eventsContract } from "./events.ts";
@@ -35,6 +36,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("events", () => {
       eventsContract(fixture);
+    });
+    describe("audit log", () => {
+      auditContract(fixture);
     });
     describe("jobs", () => {
       jobsContract(fixture);

@@ -71,7 +71,7 @@ const jobShapes = fc.record({
 type JobShape = typeof jobShapes extends fc.Arbitrary<infer Shape> ? Shape : never;
 
 function newJob(shape: JobShape, id: string, dedupeKey: string | null): NewJob {
-  const rest = { tenant: "ten_1", payload: "{}", requestId: "req_1" };
+  const rest = { tenant: "ten_1", payload: "{}", requestId: "req_1", traceparent: null };
   // What is ordered has neither a priority nor a delay.
   const order = shape.lane?.ordered === true ? { priority: 0, delayMs: 0 } : {};
   return { ...shape, ...order, ...rest, id, dedupeKey };

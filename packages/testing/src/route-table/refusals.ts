@@ -28,11 +28,17 @@ const withoutIdentity: readonly Refusal[] = [
   { comes: "with an expired token", status: 401, code: "token_expired", challenge: invalid },
 ];
 
+const withoutKey: readonly Refusal[] = withoutIdentity.map((refusal) => ({
+  ...refusal,
+  code: refusal.code === "missing_token" ? "missing_api_key" : "invalid_api_key",
+}));
+
 /** What a route's declaration refuses; empty for one that anybody may call. */
 export function refusalsOf(route: Pick<Route, "auth" | "roles" | "scopes">): readonly Refusal[] {
   if (route.auth === "none") return [];
   // Nobody has to bring a token, but one that is brought must be good.
   if (route.auth === "optional") return withoutIdentity.slice(1);
+  if (route.auth === "key") return withoutKey;
   const enough = caller(route, tenant);
   const roles = (route.roles === undefined ? [] : ["", "nobody"]).map((role): Refusal => {
     const comes = { ...enough, role };

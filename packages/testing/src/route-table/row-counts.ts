@@ -7,7 +7,10 @@ const tables = {
 } as const;
 
 // What a server writes about itself, some of it after it is ready.
-const ofServer = new Set(["forge_consumers", "forge_schedules", "forge_workers"]);
+const ofServer = new Set([
+  ...["forge_audit_seals", "forge_audit_unsealed"],
+  ...["forge_consumers", "forge_schedules", "forge_workers"],
+]);
 
 /** Rows by table: every table that the database has, but for those about the servers themselves. */
 export async function countRows(

@@ -1,5 +1,6 @@
 import { newId } from "../../kernel/index.ts";
 import type { NewJob, StoreTransaction } from "../../store/index.ts";
+import { activeTraceparent } from "../../resilience/index.ts";
 import type { Actor } from "../transaction.ts";
 
 /** What a batch's type is known by where only its name is needed. */
@@ -47,6 +48,7 @@ export async function enqueueChunk(
     delayMs,
     maxAttempts: chunkJobAttempts,
     requestId: actor.requestId,
+    traceparent: activeTraceparent(),
     dedupeKey: `${chunkKeyPrefix(input.batchId)}${input.position}`,
     // Tenants take turns: whoever has a million items waits for nobody and holds up nobody.
     lane: { key: actor.tenant, concurrency: null, spacingUs: 0, ordered: false },

@@ -7,9 +7,13 @@ import {
   type Tracer,
 } from "@opentelemetry/api";
 
+import { linksTo } from "../../resilience/index.ts";
 import type { ClaimedJob } from "../../store/index.ts";
 
-/** Runs `work` as a span of its own. */
+/**
+ * Runs `work` as a span of its own trace, which may begin long after: it is linked to the span that
+ * the job was enqueued in.
+ */
 export async function inAttemptSpan<T>(
   tracer: Tracer,
   job: ClaimedJob,
@@ -24,7 +28,8 @@ export async function inAttemptSpan<T>(
     // Of the request that left the job behind: its span has the same.
     "apiforge.request.id": job.requestId,
   };
-  const options = { kind: SpanKind.CONSUMER, attributes };
+  const links = [...linksTo(job.traceparent)];
+  const options = { kind: SpanKind.CONSUMER, attributes, links };
   const span = tracer.startSpan(`job ${job.type}`, options, ROOT_CONTEXT);
   try {
     return await context.with(trace.setSpan(ROOT_CONTEXT, span), work);

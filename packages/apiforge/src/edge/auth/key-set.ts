@@ -51,6 +51,36 @@ export function remoteKeySet(url: URL, services: KeySetServices): JWTVerifyGetKe
   };
 }
 
+/** Keys that change while the server runs, such as its own. */
+export interface KeySource {
+  /** The set as it is now: the same object while nothing has changed. */
+  fresh(): Promise<JSONWebKeySet>;
+  /** The set for a token whose key `seen` lacks. */
+  newer(seen: JSONWebKeySet): Promise<JSONWebKeySet>;
+}
+
+/** Finds keys in the set that `source` has at the time. */
+export function sourceKeySet(source: KeySource): JWTVerifyGetKey {
+  let seen: JSONWebKeySet | undefined;
+  let keys = localKeySet({ keys: [] });
+  function keysOf(set: JSONWebKeySet): JWTVerifyGetKey {
+    if (set !== seen) {
+      seen = set;
+      keys = localKeySet(set);
+    }
+    return keys;
+  }
+  return async (header, token) => {
+    const set = await source.fresh();
+    try {
+      return await keysOf(set)(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      return keysOf(await source.newer(set))(header, token);
+    }
+  };
+}
+
 /** Finds keys in `set`. */
 export function localKeySet(set: JSONWebKeySet): JWTVerifyGetKey {
   return createLocalJWKSet({ keys: set.keys.filter(isStrong) });

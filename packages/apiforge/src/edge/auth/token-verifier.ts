@@ -3,7 +3,7 @@ import { errors, jwtVerify, type FetchImplementation, type JWTVerifyGetKey } fro
 import { ApiForgeError, type Clock } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
 import { principalOf } from "./claim-map.ts";
-import { localKeySet, remoteKeySet, type KeySetServices } from "./key-set.ts";
+import { localKeySet, remoteKeySet, sourceKeySet, type KeySetServices } from "./key-set.ts";
 import type { Principal } from "./principal.ts";
 import { readToken, type UnverifiedToken } from "./token-form.ts";
 import { signatureAlgorithms, type TrustedIssuer } from "./trusted-issuer.ts";
@@ -81,10 +81,14 @@ function issuersByName(
     if (trusted.audience === undefined && Object.keys(trusted.accepts ?? {}).length === 0) {
       throw new TypeError(`Issuer ${issuer}: give an audience, or claims that it accepts`);
     }
-    const getKey = jwks instanceof URL ? remoteKeySet(jwks, services) : localKeySet(jwks);
-    issuers.set(issuer, { trusted, getKey });
+    issuers.set(issuer, { trusted, getKey: getKeyOf(jwks, services) });
   }
   return issuers;
+}
+
+function getKeyOf(jwks: TrustedIssuer["jwks"], services: KeySetServices): JWTVerifyGetKey {
+  if (jwks instanceof URL) return remoteKeySet(jwks, services);
+  return "fresh" in jwks ? sourceKeySet(jwks) : localKeySet(jwks);
 }
 
 async function verifySignature(

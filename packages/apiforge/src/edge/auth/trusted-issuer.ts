@@ -1,5 +1,7 @@
 import type { JSONWebKeySet } from "jose";
 
+import type { KeySource } from "./key-set.ts";
+
 /** Signature algorithms that an issuer may use: asymmetric only, since a shared secret lets every verifier sign. */
 export const signatureAlgorithms = [
   "EdDSA",
@@ -45,8 +47,8 @@ export interface TrustedIssuer {
    * {@link accepts} says what makes a token one for this API.
    */
   readonly audience: string | undefined;
-  /** Its public keys, or the https address where it publishes them (http on this machine). */
-  readonly jwks: JSONWebKeySet | URL;
+  /** Its public keys, the https address where it publishes them (http on this machine), or where they are found. */
+  readonly jwks: JSONWebKeySet | URL | KeySource;
   /** Default all of {@link signatureAlgorithms}. RFC 8725 section 3.1. */
   readonly algorithms?: readonly SignatureAlgorithm[];
   /**

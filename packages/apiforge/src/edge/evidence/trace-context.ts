@@ -1,10 +1,12 @@
-import { createTraceState, type SpanContext } from "@opentelemetry/api";
+import type { SpanContext } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http";
 
+import { CallersState } from "./callers-state.ts";
+
 const maxMembers = 32;
-// W3C Trace Context section 3.3.1: a key, "=", and 1-256 visible characters without "," and "=".
+// W3C Trace Context level 2, section 3.3.1: a key, "=", and 1-256 visible characters without "," and "=".
 const member =
-  /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+  /^[a-z0-9][a-z0-9_*/@-]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 const sampledAndRandom = 0x03;
 const sampled = 0x01;
 
@@ -21,23 +23,31 @@ export function callersSpan(traceparent: string, headers: IncomingHttpHeaders): 
     spanId: traceparent.slice(36, 52),
     traceFlags: Number.parseInt(traceparent.slice(53, 55), 16) & known,
     isRemote: true,
-    ...(state === undefined ? {} : { traceState: createTraceState(state) }),
+    ...(state === undefined ? {} : { traceState: new CallersState(state) }),
   };
 }
 
-/** The members of `tracestate` headers, in order; undefined for none and for ones against the rules. */
-export function tracestate(header: string | readonly string[] | undefined): string | undefined {
+/**
+ * The members of `tracestate` headers by key, in order; undefined for none and for ones against the
+ * rules. Of two members with one key the first counts, which was written last.
+ */
+function tracestate(
+  header: string | readonly string[] | undefined,
+): ReadonlyMap<string, string> | undefined {
   if (header === undefined) return undefined;
-  const members = [header]
+  const texts = [header]
     .flat()
     .flatMap((line) => line.split(","))
     .map((text) => text.replaceAll(/^[ \t]+|[ \t]+$/g, ""))
     .filter((text) => text !== "");
-  const keys = new Set(members.map((text) => text.slice(0, text.indexOf("="))));
   const isValid =
-    members.length > 0 &&
-    members.length <= maxMembers &&
-    keys.size === members.length &&
-    members.every((text) => member.test(text));
-  return isValid ? members.join(",") : undefined;
+    texts.length > 0 && texts.length <= maxMembers && texts.every((text) => member.test(text));
+  if (!isValid) return undefined;
+  const members = new Map<string, string>();
+  for (const text of texts) {
+    const at = text.indexOf("=");
+    const key = text.slice(0, at);
+    if (!members.has(key)) members.set(key, text.slice(at + 1));
+  }
+  return members;
 }

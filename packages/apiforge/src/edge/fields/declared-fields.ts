@@ -3,6 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import type { JsonSchema } from "../../schema/index.ts";
 import { buildFieldTree, joinNodes, type FieldNode } from "./field-tree.ts";
 import { openSchema } from "./open-schema.ts";
+import { setField } from "./set-field.ts";
 
 /** The fields that a schema declares, ready to be applied to values. */
 export interface DeclaredFields {
@@ -12,6 +13,8 @@ export interface DeclaredFields {
   project(value: unknown): unknown;
   /** Why `value` does not satisfy the schema, undeclared fields aside; undefined when it does. */
   findMismatch(value: unknown): string | undefined;
+  /** What is declared, place by place. */
+  readonly root: FieldNode;
 }
 
 // Ids only keep the schemas in one Ajv apart; nothing is fetched.
@@ -40,6 +43,7 @@ export function compileDeclaredFields(schema: JsonSchema): DeclaredFields {
     return (value) => matches(value);
   });
   return {
+    root,
     findUndeclared: (value) => findUndeclared(root, value),
     project: (value) => project(root, value),
     findMismatch(value) {
@@ -148,18 +152,4 @@ function itemNode(applied: readonly FieldNode[], index: number): FieldNode | und
 
 function together(nodes: readonly FieldNode[]): FieldNode | undefined {
   return nodes.length < 2 ? nodes[0] : joinNodes(nodes);
-}
-
-// Assignment to this one name would set the prototype instead.
-function setField(target: Record<string, unknown>, name: string, value: unknown): void {
-  if (name === "__proto__") {
-    Object.defineProperty(target, name, {
-      value,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
-  } else {
-    target[name] = value;
-  }
 }

@@ -5,6 +5,8 @@ import { isSchemaObject } from "./open-schema.ts";
 export interface FieldNode {
   /** Says nothing about fields, here or by reference: values stay as they are. */
   isFree: boolean;
+  /** Has values without fields only: a constant, a text, a number. */
+  isScalar: boolean;
   /** Says something itself, not only through `always` and `sometimes`. */
   speaks: boolean;
   /** The list of this node alone, made once. */
@@ -62,6 +64,7 @@ class TreeBuilder {
     const node = emptyNode();
     this.#built.set(schema, node);
     // A constant leaves as it is: validation has compared it in depth.
+    node.isScalar = isScalar(schema);
     if ("const" in schema || "enum" in schema) return node;
     node.speaks = isContainer(schema["type"]) || fieldKeywords.some((keyword) => keyword in schema);
     node.isFree = !node.speaks && !branchKeywords.some((keyword) => keyword in schema);
@@ -151,6 +154,7 @@ function emptyNode(): FieldNode {
   const self: FieldNode[] = [];
   const node: FieldNode = {
     isFree: true,
+    isScalar: false,
     speaks: false,
     self,
     properties: new Map(),
@@ -166,8 +170,18 @@ function emptyNode(): FieldNode {
 }
 
 function isContainer(type: unknown): boolean {
-  const types: readonly unknown[] = Array.isArray(type) ? type : [type];
-  return types.includes("object");
+  return typesOf(type).includes("object");
+}
+
+function isScalar(schema: JsonSchema): boolean {
+  if ("const" in schema || "enum" in schema) return true;
+  const types = typesOf(schema["type"]);
+  return types.length > 0 && !types.includes("object") && !types.includes("array");
+}
+
+function typesOf(type: unknown): readonly unknown[] {
+  if (type === undefined) return [];
+  return Array.isArray(type) ? type : [type];
 }
 
 /** A subschema with its JSON pointer. */

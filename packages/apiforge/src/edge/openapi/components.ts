@@ -2,6 +2,12 @@
 export const components = {
   securitySchemes: {
     bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    apiKey: {
+      type: "apiKey",
+      in: "header",
+      name: "X-Api-Key",
+      description: "Or as `Authorization: Bearer`, like a token.",
+    },
   },
   parameters: {
     RequestId: {
@@ -17,12 +23,21 @@ export const components = {
         "Tags of answers that the caller has; 304 when one of them is that of the answer.",
       schema: { type: "string" },
     },
+    Fields: {
+      name: "fields",
+      in: "query",
+      description:
+        "Names of the fields that the answer is to have, with commas between them: id,owner.email.",
+      schema: { type: "string" },
+    },
     IfMatch: {
       name: "If-Match",
       in: "header",
       description: "Tags of which the answer must have one; 412 otherwise.",
       schema: { type: "string" },
     },
+    WriteIfMatch: writeIfMatch(false),
+    RequiredWriteIfMatch: writeIfMatch(true),
     IdempotencyKey: idempotencyKey(false),
     RequiredIdempotencyKey: idempotencyKey(true),
   },
@@ -126,5 +141,16 @@ function idempotencyKey(required: boolean) {
     description:
       "Makes a retry safe: the same key with the same request gets the recorded answer for 24 hours.",
     schema: { type: "string", minLength: 1, maxLength: 255 },
+  } as const;
+}
+
+function writeIfMatch(required: boolean) {
+  return {
+    name: "If-Match",
+    in: "header",
+    required,
+    description:
+      "The ETag of what was read; 412 when it has changed since, and then nothing is done. In place of it, If-None-Match: * makes what is not there yet.",
+    schema: { type: "string" },
   } as const;
 }

@@ -1,7 +1,8 @@
 import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
-import type { BodyDeclaration, Replies, Route } from "../route.ts";
+import { sparseFields } from "../fields/sparse-fields.ts";
+import type { Auth, BodyDeclaration, Replies, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
 import { components, failureSchemas } from "./components.ts";
@@ -52,6 +53,7 @@ function operation(route: Route, collector: SchemaCollector): object {
     parameters: [
       ...pathParameters(route, collector, id),
       ...declaredParameters("query", route.query, collector, id),
+      ...fieldsParameter(route),
       ...declaredParameters("header", route.headers, collector, id),
       ...headerParameters(route),
     ],
@@ -62,8 +64,16 @@ function operation(route: Route, collector: SchemaCollector): object {
 
 /** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
 function security({ auth, scopes }: Route): object[] {
-  if (auth === "none") return [];
-  return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
+  // Roles of what is no OAuth scheme may be named there since 3.1.
+  const [token, key] = [{ bearer: scopes }, { apiKey: scopes }];
+  const ways: Readonly<Record<Auth, object[]>> = {
+    none: [],
+    jwt: [token],
+    key: [key],
+    any: [token, key],
+    optional: [{}, token, key],
+  };
+  return ways[auth];
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
@@ -112,11 +122,20 @@ function declaredParameters(
   }));
 }
 
+function fieldsParameter(route: Route): object[] {
+  const hasFields = sparseFields(route) !== undefined;
+  return hasFields ? [{ $ref: "#/components/parameters/Fields" }] : [];
+}
+
 function headerParameters(route: Route): object[] {
   const parameters = [{ $ref: "#/components/parameters/RequestId" }];
   if (route.etag) {
     parameters.push({ $ref: "#/components/parameters/IfNoneMatch" });
     parameters.push({ $ref: "#/components/parameters/IfMatch" });
+  }
+  if (route.precondition !== undefined) {
+    const { required } = route.precondition;
+    parameters.push({ $ref: `#/components/parameters/${required ? "Required" : ""}WriteIfMatch` });
   }
   if (route.idempotency === "optional") {
     parameters.push({ $ref: "#/components/parameters/IdempotencyKey" });

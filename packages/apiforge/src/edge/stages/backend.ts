@@ -22,7 +22,8 @@ import type { Outgoing } from "../outgoing.ts";
 import type { AnyHandlerContext, Reply, Route } from "../route.ts";
 import type { Stage } from "../stage.ts";
 import { refusalAnswer } from "./fail.ts";
-import { shape, shapeStream } from "./shape.ts";
+import { askPrecondition, type AskPrecondition } from "./precondition.ts";
+import { shape, shapeStream, type ShapeReply } from "./shape.ts";
 import { takeIn, type TakeIn } from "./take-in.ts";
 
 /** What the edge needs of the durable core. */
@@ -35,7 +36,6 @@ interface BackendServices {
   readonly cursors: CursorCodec;
 }
 
-type ShapeReply = (reply: Reply) => Answer;
 const retryAfterSeconds = 1;
 
 /** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot, others as they are. */
@@ -57,13 +57,17 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
   const label = `${route.method} ${route.path}`;
   const { durable } = services;
   const streamed = shapeStream(route);
+  const ask = askPrecondition(
+    route,
+    (exchange, other, valid) => new Context(exchange, other, services, valid),
+  );
   const take = route.body instanceof BatchBody ? takeIn(route.body, durable.batches) : undefined;
 
-  function readAnswer(reply: Reply): Outgoing {
+  function readAnswer(reply: Reply, { asked }: Exchange): Outgoing {
     const values = reply.stream;
     const head = values === undefined ? undefined : streamed(reply);
     if (values === undefined || head === undefined) {
-      return { answer: shapeReply(reply), seq: undefined, isReplay: false };
+      return { answer: shapeReply(reply, asked), seq: undefined, isReplay: false };
     }
     const stream = { values, kind: head.kind };
     return { answer: head.answer, seq: undefined, isReplay: false, stream };
@@ -76,7 +80,7 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
       async (reader) => {
         // A reading route's handler is typed with a Reader; the common signature says Transaction.
         context.tx = reader as Transaction;
-        return replyAnswer(await route.handler(context));
+        return replyAnswer(await route.handler(context), exchange);
       },
       context.principal?.tenant ?? publicTenant,
     );
@@ -84,7 +88,8 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
 
   async function write(exchange: Exchange): Promise<Outgoing> {
     const context = new Context(exchange, route, services);
-    const write = new Write(label, route, shapeReply, exchange, context, services.errorHooks);
+    const { errorHooks } = services;
+    const write = new Write(label, route, shapeReply, exchange, context, errorHooks, ask);
     if (take === undefined) return settled(await durable.execute(write));
     const taking = new BatchWrite(write, take, exchange.request, context);
     try {
@@ -101,16 +106,16 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
     const reply = route.handler(new Context(exchange, route, services));
     if (reply instanceof Promise) {
       return reply.then((late) => {
-        exchange.answer = replyAnswer(late);
+        exchange.answer = replyAnswer(late, exchange);
       });
     }
-    exchange.answer = replyAnswer(reply);
+    exchange.answer = replyAnswer(reply, exchange);
     return undefined;
   }
 
-  function replyAnswer(reply: Reply | ApiForgeError): Outgoing {
+  function replyAnswer(reply: Reply | ApiForgeError, exchange: Exchange): Outgoing {
     if (ApiForgeError.is(reply)) throw reply;
-    return readAnswer(reply);
+    return readAnswer(reply, exchange);
   }
 
   return { read, write, plain };
@@ -148,8 +153,7 @@ class Context implements AnyHandlerContext {
   readonly #route: Route;
   readonly #services: BackendServices;
 
-  constructor(exchange: Exchange, route: Route, services: BackendServices) {
-    const { valid } = exchange;
+  constructor(exchange: Exchange, route: Route, services: BackendServices, valid = exchange.valid) {
     this.params = valid?.params;
     this.query = valid?.query;
     this.headers = valid?.headers;
@@ -181,6 +185,7 @@ class Context implements AnyHandlerContext {
 class Write implements WriteRequest {
   readonly label: string;
   readonly tenant: string;
+  readonly subject: string | undefined;
   readonly requestId: string;
   readonly idempotency: IdempotencyKey | undefined;
   readonly #route: Route;
@@ -188,6 +193,8 @@ class Write implements WriteRequest {
   readonly #exchange: Exchange;
   readonly #hooks: ErrorHooks;
   readonly #context: Context;
+  readonly #ask: AskPrecondition | undefined;
+  #unmet: ApiForgeError | undefined = undefined;
 
   constructor(
     label: string,
@@ -196,9 +203,11 @@ class Write implements WriteRequest {
     exchange: Exchange,
     context: Context,
     hooks: ErrorHooks,
+    ask: AskPrecondition | undefined,
   ) {
     this.label = label;
     this.tenant = context.principal?.tenant ?? publicTenant;
+    this.subject = context.principal?.subject;
     this.requestId = exchange.id;
     this.idempotency = exchange.idempotencyKey;
     this.#route = route;
@@ -206,12 +215,17 @@ class Write implements WriteRequest {
     this.#exchange = exchange;
     this.#hooks = hooks;
     this.#context = context;
+    this.#ask = ask;
   }
 
   async run(tx: Transaction): Promise<Answer> {
     this.#context.tx = tx;
+    if (this.#ask !== undefined) {
+      this.#unmet = await this.#ask(this.#exchange, tx);
+      if (this.#unmet !== undefined) throw this.#unmet;
+    }
     const reply = await this.#route.handler(this.#context);
-    if (!ApiForgeError.is(reply)) return this.#shape(reply);
+    if (!ApiForgeError.is(reply)) return this.#shape(reply, this.#exchange.asked);
     const refusal = this.refuse(reply);
     // One that another attempt may not meet (5xx, 429) must leave nothing behind.
     if (refusal === undefined) throw reply;
@@ -219,6 +233,8 @@ class Write implements WriteRequest {
   }
 
   refuse(error: unknown): Answer | undefined {
+    // Not recorded: nothing was done, and with the tag of what is there now the key is still good.
+    if (error === this.#unmet) return undefined;
     return refusalAnswer(error, this.#exchange, this.#hooks);
   }
 }
@@ -227,6 +243,7 @@ class Write implements WriteRequest {
 class BatchWrite implements WriteRequest {
   readonly label: string;
   readonly tenant: string;
+  readonly subject: string | undefined;
   readonly requestId: string;
   idempotency: IdempotencyKey | undefined;
   readonly #write: Write;
@@ -238,6 +255,7 @@ class BatchWrite implements WriteRequest {
   constructor(write: Write, take: TakeIn, request: FastifyRequest, context: Context) {
     this.label = write.label;
     this.tenant = write.tenant;
+    this.subject = write.subject;
     this.requestId = write.requestId;
     this.idempotency = write.idempotency;
     this.#write = write;

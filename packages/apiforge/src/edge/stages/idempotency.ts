@@ -32,7 +32,10 @@ export function idempotency(route: Route | undefined): Steps | undefined {
   };
 }
 
-function readKey(route: Route, { request, principal }: Exchange): IdempotencyKey | undefined {
+function readKey(
+  route: Route,
+  { request, principal, asked }: Exchange,
+): IdempotencyKey | undefined {
   if (route.auth === "optional" && principal === undefined) return undefined;
   const key = readHeader(request);
   if (key === undefined) {
@@ -54,6 +57,8 @@ function readKey(route: Route, { request, principal }: Exchange): IdempotencyKey
         request.query,
         // A body that is taken in as it arrives adds its items later.
         route.body instanceof BatchBody ? null : request.body,
+        // The recorded answer has these fields only.
+        ...(asked === undefined ? [] : [asked.text]),
       ]) ?? "",
     ),
   };

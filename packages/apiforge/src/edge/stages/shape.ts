@@ -1,9 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from "node:http";
 
 import type { Answer } from "../../durable/index.ts";
-import { compileSchema, type Schema } from "../../schema/index.ts";
+import type { Schema } from "../../schema/index.ts";
 import { edgeError } from "../errors.ts";
-import { compileDeclaredFields } from "../fields/declared-fields.ts";
+import { replyFields } from "../fields/reply-fields.ts";
+import { fieldSelector, type AskedFields } from "../fields/sparse-fields.ts";
 import type { Reply, Route } from "../route.ts";
 import {
   StreamReply,
@@ -33,23 +34,26 @@ const reservedHeaders = new Set([
 /** How the body of one status is written. */
 interface BodyWriter {
   readonly headers: Readonly<Record<string, string>>;
-  readonly write: (body: unknown) => string;
+  readonly write: (body: unknown, asked: AskedFields | undefined) => string;
 }
 
 const withoutBody: BodyWriter = { headers: noHeaders, write: () => "" };
 
+/** Makes an answer of a reply; `asked`: the fields that the caller wants, undefined for all. */
+export type ShapeReply = (reply: Reply, asked: AskedFields | undefined) => Answer;
+
 /**
  * The stage that turns a handler's reply into bytes: exactly the fields that the reply's schema
- * declares. It runs inside the transaction, so that a reply that does not satisfy its schema
+ * declares, and of those of a success only what was `asked` for. It runs inside the transaction, so that a reply that does not satisfy its schema
  * (`reply_invalid`, answered as 500) takes the handler's effects back with it.
  */
-export function shape(route: Route): (reply: Reply) => Answer {
+export function shape(route: Route): ShapeReply {
   const writers = new Map<number, BodyWriter>();
   for (const [status, kind] of Object.entries(route.replies)) {
     if (kind instanceof StreamReply) continue;
     writers.set(Number(status), bodyWriter(route, status, kind));
   }
-  return function shapeReply(reply) {
+  return function shapeReply(reply, asked) {
     const writer = writers.get(reply.status);
     if (writer === undefined) {
       throw edgeError(
@@ -64,7 +68,7 @@ export function shape(route: Route): (reply: Reply) => Answer {
         reply.headers === undefined
           ? headers
           : { ...headers, ...checkedHeaders(route, reply.headers) },
-      body: writer.write(reply.body),
+      body: writer.write(reply.body, asked),
     };
   };
 }
@@ -116,8 +120,9 @@ function textWriter(route: Route, status: string): BodyWriter["write"] {
 }
 
 function jsonWriter(route: Route, status: string, schema: Schema): BodyWriter["write"] {
-  const fields = compileDeclaredFields(compileSchema(schema).output);
-  return function writeBody(body) {
+  const fields = replyFields(schema);
+  const select = status.startsWith("2") ? fieldSelector(schema) : undefined;
+  return function writeBody(body, asked) {
     const mismatch = fields.findMismatch(body);
     if (mismatch !== undefined) {
       throw edgeError(
@@ -126,7 +131,9 @@ function jsonWriter(route: Route, status: string, schema: Schema): BodyWriter["w
       );
     }
     // A place that the schema leaves free may be undefined, which JSON cannot say.
-    return JSON.stringify(fields.project(body)) ?? "null";
+    const declared = fields.project(body);
+    const chosen = asked === undefined || select === undefined ? declared : select(asked, declared);
+    return JSON.stringify(chosen) ?? "null";
   };
 }
 

@@ -9,6 +9,7 @@ import {
 import { edgeError } from "../errors.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
+import { sparseFields } from "../fields/sparse-fields.ts";
 import type { BodyDeclaration, Route, UnknownFields } from "../route.ts";
 import type { Steps } from "../stage.ts";
 
@@ -28,16 +29,31 @@ const maxIssues = 5;
 const maxIssueLength = 200;
 
 /**
- * The stage that checks every declared part of a request and converts it.
+ * The stage that checks every declared part of a request and converts it, and reads `?fields=`.
  * It throws `validation_failed` and `unknown_field`, both with the `param` at fault, and
  * `invalid_url` for one with U+0000.
  */
 export function validate(route: Route | undefined): Steps | undefined {
   if (route === undefined) return undefined;
   const check = requestCheck(route);
+  const readFields = sparseFields(route);
+  if (readFields === undefined) {
+    return {
+      enter(exchange) {
+        exchange.valid = check(exchange.request);
+      },
+    };
+  }
   return {
     enter(exchange) {
-      exchange.valid = check(exchange.request);
+      const { request } = exchange;
+      const query = request.query as Record<string, unknown>;
+      if (query["fields"] !== undefined) {
+        exchange.asked = readFields(query["fields"]);
+        // The query of the declaration, and the cursors bound to it, know nothing of it.
+        delete query["fields"];
+      }
+      exchange.valid = check(request);
     },
   };
 }

@@ -5,7 +5,11 @@ import { batches } from "./0003-batches.ts";
 import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
+import { audit } from "./0007-audit.ts";
+import { apiKeys } from "./0008-api-keys.ts";
 import { quotas } from "./0009-quotas.ts";
+import { tokens } from "./0010-tokens.ts";
+import { jobTrace } from "./0017-job-trace.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -15,5 +19,9 @@ export const coreMigrations: readonly Migration[] = [
   schedules,
   jobPacks,
   jobPacksPostgres,
+  audit,
+  apiKeys,
   quotas,
+  tokens,
+  jobTrace,
 ];

@@ -61,7 +61,8 @@ const openPack = `forge_job_packs where queue = $2 and taken < count and ${unpau
 // In order: the rows before the first pack that nobody else is at, and packs up to the next row.
 // As many packs are locked as the first of the queue would need, so that others find theirs.
 const readyText = `with open as materialized (
-     select n, priority, taken, count, type, tenant, max_attempts, request_id, jobs from ${openPack}
+     select n, priority, taken, count, type, tenant, max_attempts, request_id, jobs, traceparent
+     from ${openPack}
      order by priority, n limit (
        select count(*) from (
          select sum(count - taken) over (order by priority, n) - (count - taken) as jobs_before from (
@@ -98,8 +99,8 @@ const readyText = `with open as materialized (
    )
    select claimed.*, null::integer as share, null::bigint as pack from claimed
    union all
-   select first, null, $2, type, tenant, jobs, 1, max_attempts, request_id, -first, priority, null,
-     share, n from chosen`;
+   select first, null, $2, type, tenant, jobs, 1, max_attempts, request_id, -first, priority,
+     traceparent, null, share, n from chosen`;
 const holdsSuspect =
   "exists (select from forge_jobs where state = 2 and lease_owner = $1 and deaths > 0)";
 const suspectText = `${lease}

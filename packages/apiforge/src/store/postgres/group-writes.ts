@@ -1,3 +1,4 @@
+import { appendAudit } from "./audit.ts";
 import { command, type Command } from "./command.ts";
 import { saveConsumer } from "./consumers.ts";
 import { appendFrom, eventTypes, headText, toEventRow } from "./events.ts";
@@ -25,11 +26,13 @@ const publishText = `with head as materialized (${headText}),
 export function groupWrites(units: readonly UnitEffects[]): readonly Command[] {
   const cursors = units.flatMap((unit) => [...unit.cursors]);
   const jobs = units.flatMap((unit) => unit.jobs);
+  const audit = units.flatMap((unit) => unit.audit);
   // One statement changes a row once, so what the units change in one lane is put together.
   const lanes = new LaneChanges();
   for (const job of jobs) lanes.enter(job);
   return [
     ...cursors.map(([name, cursor]) => saveConsumer(name, cursor)),
+    ...(audit.length === 0 ? [] : [appendAudit(audit)]),
     ...insertJobs(jobs),
     ...lanes.commands(),
     publish(units),

@@ -1,1 +1,2 @@
+export { openPostgresReads } from "./reads.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./store.ts";

@@ -4,10 +4,11 @@ import { command, type Command } from "./command.ts";
 import { insertPack } from "./packs.ts";
 import { rowsCommand, rowsStatement } from "./rows.ts";
 
-const columns = `id, queue, type, tenant, payload, priority, max_attempts, dedupe_key, request_id, lane, ordered`;
+const columns = `id, queue, type, tenant, payload, priority, max_attempts, dedupe_key, request_id, lane, ordered,
+  traceparent`;
 const columnTypes = [
   ...["text", "text", "text", "text", "text", "integer", "integer", "text", "text"],
-  ...["text", "smallint", "bigint", "bigint"],
+  ...["text", "smallint", "text", "bigint", "bigint"],
 ];
 const insert = rowsStatement(
   columnTypes,
@@ -66,6 +67,7 @@ function toRow(job: NewJob): (string | number | null)[] {
     job.requestId,
     job.lane?.key ?? null,
     job.lane?.ordered === true ? 1 : 0,
+    job.traceparent,
     Math.ceil(job.delayMs),
     job.deadlineMs === null ? null : Math.ceil(job.deadlineMs),
   ];

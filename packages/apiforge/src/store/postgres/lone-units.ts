@@ -1,5 +1,6 @@
 import { reach, type Clock } from "../../kernel/index.ts";
 import type { Committed, StoreTransaction } from "../contract.ts";
+import { appendAudit } from "./audit.ts";
 import { saveConsumer } from "./consumers.ts";
 import { appendEvents, headCommand, lastSeq, type EventLog } from "./events.ts";
 import { insertAnswer } from "./idempotency.ts";
@@ -101,12 +102,13 @@ async function commit(tx: PostgresTransaction, session: LoneSession): Promise<nu
   tx.end();
   // A handler that caught the error of a statement cannot have what the statement undid.
   if (tx.failure !== undefined) throw tx.failure.error;
-  const { events, record, cursors, jobs, lanes } = tx.effects;
+  const { audit, events, record, cursors, jobs, lanes } = tx.effects;
   const answersSeq = events.length > 0 || record !== undefined;
   // Locks of lanes are taken here, all at once, so that no handler holds one while it works; the
   // log's is held from the append to the commit, so that comes last.
   const writes = [
     ...[...cursors].map(([name, cursor]) => saveConsumer(name, cursor)),
+    ...(audit.length === 0 ? [] : [appendAudit(audit)]),
     ...insertJobs(jobs),
     ...lanes.commands(),
     ...(events.length > 0 ? [appendEvents(events)] : []),

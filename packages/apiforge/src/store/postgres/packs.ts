@@ -12,8 +12,8 @@ import { arraySource, columnArrays } from "./rows.ts";
  */
 
 const insertText = `insert into forge_job_packs (n, queue, priority, count, type, tenant, max_attempts,
-     request_id, created_at, first_id, last_id, jobs)
-   values (nextval('forge_jobs_n_seq'), $1, $2, $3, $4, $5, $6, $7, forge_now(), $8, $9, $10)`;
+     request_id, created_at, first_id, last_id, jobs, traceparent)
+   values (nextval('forge_jobs_n_seq'), $1, $2, $3, $4, $5, $6, $7, forge_now(), $8, $9, $10, $11)`;
 /** The jobs of a pack `p` as `i`: `item` is [id, payload], `place` counts from 1. */
 const packItems = "json_array_elements(p.jobs::json) with ordinality as i (item, place)";
 /** Whether job `n` has ended in its pack, or its row was swept: ends never overlap, so the nearest tells. */
@@ -21,14 +21,15 @@ function endedText(n: string, first = n): string {
   return `coalesce((select last_n from forge_pack_ends where n <= ${n} order by n desc limit 1), 0) >= ${first}`;
 }
 const rowColumns = `n, id, queue, type, tenant, payload, state, priority, run_at, attempt, max_attempts,
-     fence, lease_owner, request_id, created_at, pack`;
+     fence, lease_owner, request_id, created_at, traceparent, pack`;
 function insertRowsText(
   source: string,
   { state, fence, owner }: { state: 1 | 2; fence: string; owner: string },
 ): string {
   return `insert into forge_jobs (${rowColumns}) overriding system value
    select p.n + i.place - 1, i.item ->> 0, p.queue, p.type, p.tenant, i.item ->> 1, ${state}, p.priority,
-     p.created_at, ${state - 1}, p.max_attempts, ${fence}, ${owner}, p.request_id, p.created_at, p.n
+     p.created_at, ${state - 1}, p.max_attempts, ${fence}, ${owner}, p.request_id, p.created_at, p.traceparent,
+     p.n
    from ${source}`;
 }
 const running = { state: 2, fence: "-l.n", owner: "l.owner" } as const;
@@ -144,7 +145,7 @@ export const withoutJit = command("select set_config('jit', 'off', true)");
 
 /** Inserts `jobs`, which are all of one kind, as one pack. */
 export function insertPack(jobs: readonly [NewJob, ...NewJob[]]): Command {
-  const [{ queue, priority, type, tenant, maxAttempts, requestId, id }] = jobs;
+  const [{ queue, priority, type, tenant, maxAttempts, requestId, traceparent, id }] = jobs;
   let [firstId, lastId] = [id, id];
   for (const job of jobs) {
     if (job.id < firstId) firstId = job.id;
@@ -152,7 +153,7 @@ export function insertPack(jobs: readonly [NewJob, ...NewJob[]]): Command {
   }
   const kind = [queue, priority, jobs.length, type, tenant, maxAttempts, requestId] as const;
   const items = JSON.stringify(jobs.map((job) => [job.id, job.payload]));
-  return command(insertText, ...kind, firstId, lastId, items);
+  return command(insertText, ...kind, firstId, lastId, items, traceparent);
 }
 
 /** True for a lease that a pack gave: its fence names the lease's row, and claims of rows have fences above 0. */

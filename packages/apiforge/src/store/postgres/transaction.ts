@@ -1,3 +1,4 @@
+import type { AuditTransaction, NewAuditEntry } from "../audit-contract.ts";
 import type { BatchTransaction } from "../batch-contract.ts";
 import type {
   ConsumerState,
@@ -15,6 +16,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
+import { auditTransaction } from "./audit.ts";
 import { batchTransaction } from "./batches.ts";
 import { fragmentCommand, type Command } from "./command.ts";
 import { addConsumer, findConsumer, lockConsumer, toConsumerState } from "./consumers.ts";
@@ -35,6 +37,7 @@ export interface UnitEffects {
   readonly jobs: readonly NewJob[];
   readonly lanes: LaneChanges;
   readonly events: readonly NewEvent[];
+  readonly audit: readonly NewAuditEntry[];
   readonly record: IdempotencyRecord | undefined;
 }
 
@@ -45,6 +48,7 @@ export class PostgresTransaction implements StoreTransaction {
   readonly #log: EventLog;
   readonly #events: NewEvent[] = [];
   readonly #jobs: NewJob[] = [];
+  readonly #audit: NewAuditEntry[] = [];
   readonly #lanes = new LaneChanges();
   readonly #cursors = new Map<string, number>();
   readonly #guard: TenantGuard | undefined;
@@ -72,6 +76,7 @@ export class PostgresTransaction implements StoreTransaction {
       jobs: this.#jobs,
       lanes: this.#lanes,
       events: this.#events,
+      audit: this.#audit,
       record: this.#record,
     };
   }
@@ -101,6 +106,11 @@ export class PostgresTransaction implements StoreTransaction {
   appendEvent(event: NewEvent): void {
     this.#requireOpen();
     this.#events.push(event);
+  }
+
+  appendAudit(entry: NewAuditEntry): void {
+    this.#requireOpen();
+    this.#audit.push(entry);
   }
 
   insertJob(job: NewJob): void {
@@ -152,6 +162,10 @@ export class PostgresTransaction implements StoreTransaction {
 
   get batches(): BatchTransaction {
     return batchTransaction((commands) => this.#send(commands));
+  }
+
+  get audit(): AuditTransaction {
+    return auditTransaction((commands) => this.#send(commands));
   }
 
   async lockSchedule(name: string): Promise<LockedSchedule> {

@@ -1,1 +1,2 @@
+export { openSqliteReads } from "./reads.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./store.ts";

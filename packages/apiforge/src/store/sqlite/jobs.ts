@@ -47,8 +47,8 @@ export class JobTable {
     this.#packReads = parts.packReads;
     const insert = `insert into forge_jobs
       (n, id, queue, type, tenant, payload, state, priority, run_at, max_attempts, dedupe_key, request_id, created_at,
-       lane, ordered, deadline_at)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+       lane, ordered, deadline_at, traceparent)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
     this.#insert = connection.prepare(insert);
     this.#insertUnique = connection.prepare(
       `${insert} on conflict (type, dedupe_key) where dedupe_key is not null and state < 3 do nothing`,
@@ -208,6 +208,7 @@ export class JobTable {
       job.lane?.key ?? null,
       job.lane?.ordered === true ? 1 : 0,
       job.deadlineMs === null ? null : nowMs + job.deadlineMs,
+      job.traceparent,
     ];
   }
 }

@@ -20,6 +20,7 @@ export interface Pack {
   readonly tenant: string;
   readonly maxAttempts: number;
   readonly requestId: string;
+  readonly traceparent: string | null;
   readonly createdAt: number;
   /** Jobs that were handed out, from the first on. */
   readonly taken: number;
@@ -73,8 +74,8 @@ export class PackTable {
     this.#items = items;
     this.#insert = connection.prepare(
       `insert into forge_job_packs (n, queue, priority, count, type, tenant, max_attempts, request_id,
-         created_at, first_id, last_id, unended, kept)
-       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?4, ?4)`,
+         created_at, first_id, last_id, traceparent, unended, kept)
+       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?4, ?4)`,
     );
     this.#open = connection.prepare(
       "select * from forge_job_packs where queue = ? and taken < count order by priority, n limit 1",
@@ -115,16 +116,16 @@ export class PackTable {
     this.#delete = connection.prepare("delete from forge_job_packs where n = ?");
     this.#insertRow = connection.prepare(
       `insert into forge_jobs (n, id, queue, type, tenant, payload, state, priority, run_at, attempt,
-         max_attempts, fence, lease_owner, request_id, created_at)
+         max_attempts, fence, lease_owner, request_id, created_at, traceparent)
        select ?1, ?2, queue, type, tenant, ?3, ?4, priority, created_at, ?5,
-         max_attempts, ${packedFence}, ?6, request_id, created_at
+         max_attempts, ${packedFence}, ?6, request_id, created_at, traceparent
        from forge_job_packs where n = ?7`,
     );
   }
 
   /** Inserts `jobs`, which are all of one kind, as one pack. */
   insert(jobs: readonly [NewJob, ...NewJob[]]): void {
-    const [{ queue, priority, type, tenant, maxAttempts, requestId, id }] = jobs;
+    const [{ queue, priority, type, tenant, maxAttempts, requestId, traceparent, id }] = jobs;
     let [firstId, lastId] = [id, id];
     for (const job of jobs) {
       if (job.id < firstId) firstId = job.id;
@@ -132,7 +133,7 @@ export class PackTable {
     }
     const n = this.#numbers.take(jobs.length);
     const kind = [type, tenant, maxAttempts, requestId, this.#clock.now()];
-    this.#insert.run(n, queue, priority, jobs.length, ...kind, firstId, lastId);
+    this.#insert.run(n, queue, priority, jobs.length, ...kind, firstId, lastId, traceparent);
     this.#items.save(n, jobs);
   }
 
@@ -260,6 +261,7 @@ export function toPack(row: Row): Pack {
     tenant: String(row["tenant"]),
     maxAttempts: Number(row["max_attempts"]),
     requestId: String(row["request_id"]),
+    traceparent: typeof row["traceparent"] === "string" ? row["traceparent"] : null,
     createdAt: Number(row["created_at"]),
     taken: Number(row["taken"]),
   };
@@ -267,7 +269,7 @@ export function toPack(row: Row): Pack {
 
 function toClaimedJob(pack: Pack, n: number, item: PackItem | undefined): ClaimedJob {
   if (item === undefined) throw new TypeError(`Job ${n} is missing in its pack`);
-  const { queue, type, tenant, maxAttempts, requestId } = pack;
+  const { queue, type, tenant, maxAttempts, requestId, traceparent } = pack;
   return {
     n,
     id: item[0],
@@ -278,6 +280,7 @@ function toClaimedJob(pack: Pack, n: number, item: PackItem | undefined): Claime
     attempt: 1,
     maxAttempts,
     requestId,
+    traceparent,
     fence: packedFence,
     deaths: 0,
     key: null,

@@ -26,6 +26,7 @@ import {
 import { coreMigrations } from "../migrations/index.ts";
 import type { LimitLog, QuotaStore } from "../limit-contract.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
+import { AuditTable } from "./audit.ts";
 import { BatchTable } from "./batches.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { ClaimTable } from "./claims.ts";
@@ -90,6 +91,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       settlements: new SettlementTable(connection, lanes, packs, clock),
       consumers: new ConsumerTable(connection),
       batches: new BatchTable(connection, clock),
+      audit: new AuditTable(connection),
       rates: new RateTable(connection, clock),
       schedules: new ScheduleTable(connection, clock),
     };

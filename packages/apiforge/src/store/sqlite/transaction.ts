@@ -1,5 +1,6 @@
 import type { StatementSync } from "node:sqlite";
 
+import type { AuditTransaction, NewAuditEntry } from "../audit-contract.ts";
 import type { BatchTransaction } from "../batch-contract.ts";
 import type {
   ConsumerState,
@@ -18,6 +19,7 @@ import type {
 } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import type { LockedSchedule, NewTick, ScheduleState } from "../schedule-contract.ts";
+import type { AuditTable } from "./audit.ts";
 import type { BatchTable } from "./batches.ts";
 import type { SqliteConnection } from "./connection.ts";
 import type { EventLog } from "./events.ts";
@@ -37,6 +39,7 @@ export interface Tables {
   readonly settlements: SettlementTable;
   readonly consumers: ConsumerTable;
   readonly batches: BatchTable;
+  readonly audit: AuditTable;
   readonly rates: RateTable;
   readonly schedules: ScheduleTable;
 }
@@ -74,6 +77,7 @@ export class SqliteTransaction implements StoreTransaction {
   readonly #savepoint: Savepoint;
   readonly #events: NewEvent[] = [];
   readonly #jobs: NewJob[] = [];
+  #audit: NewAuditEntry[] | undefined;
   #record: IdempotencyRecord | undefined;
   #tenant: string | undefined;
   #freeKey: Uint8Array | undefined;
@@ -133,6 +137,11 @@ export class SqliteTransaction implements StoreTransaction {
     this.#events.push(event);
   }
 
+  appendAudit(entry: NewAuditEntry): void {
+    this.#requireOpen();
+    (this.#audit ??= []).push(entry);
+  }
+
   insertJob(job: NewJob): void {
     this.#requireOpen();
     this.#jobs.push(job);
@@ -175,6 +184,14 @@ export class SqliteTransaction implements StoreTransaction {
     };
   }
 
+  get audit(): AuditTransaction {
+    const { audit } = this.#tables;
+    return {
+      pending: async (limit) => this.#run(() => audit.pending(limit)),
+      seal: async (seals) => this.#change(() => audit.seal(seals)),
+    };
+  }
+
   async lockSchedule(name: string): Promise<LockedSchedule> {
     return this.#change(() => this.#tables.schedules.lock(name));
   }
@@ -194,13 +211,14 @@ export class SqliteTransaction implements StoreTransaction {
    */
   flush(): number {
     return this.#run(() => {
-      const { jobs, events, idempotency } = this.#tables;
+      const { jobs, events, audit, idempotency } = this.#tables;
       const record = this.#record;
       if (record !== undefined && record.digest !== this.#freeKey) idempotency.requireFree(record);
       if (this.#isGuarded) this.#savepoint.release();
       this.#isFlushing = true;
       if (this.#jobs.length > 0) jobs.insert(this.#jobs);
       for (const event of this.#events) events.append(event);
+      if (this.#audit !== undefined) for (const entry of this.#audit) audit.append(entry);
       const seq = events.head;
       if (record !== undefined) idempotency.insert(record, seq);
       return seq;

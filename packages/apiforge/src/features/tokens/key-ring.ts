@@ -1,0 +1,157 @@
+import type { JSONWebKeySet, JWK } from "jose";
+
+import type { Durable, Reader, Transaction } from "../../durable/index.ts";
+import type { Clock, Log } from "../../kernel/index.ts";
+import { longestAccessTtlMs } from "./options.ts";
+import type { TokenSecrets } from "./secrets.ts";
+import { createKey, readKeys, type SigningKey } from "./signing-key.ts";
+
+/** How old a node's view of the keys may be. */
+const reloadMs = 60_000;
+/** Between two looks for a key that the view lacks. */
+const unknownKeyMs = 1_000;
+/** How long a key is published before its first signature. {@link KeyRing.maintain} runs every hour. */
+const publishedAheadMs = 7_200_000;
+/** How long a key is published after its last one: the longest life of a token, and what a node's view may lag. */
+const publishedAfterMs = longestAccessTtlMs + 5 * reloadMs;
+
+/** What a key ring works with. */
+export interface KeyRingParts {
+  readonly durable: Pick<Durable, "read" | "transact">;
+  readonly secrets: TokenSecrets;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly keyLifeMs: number;
+}
+
+/**
+ * The keys that the deployment signs with, kept in its store and so the same on all nodes. The next
+ * one is published two hours before it signs, and an old one until the last of its tokens has expired.
+ */
+export class KeyRing {
+  readonly #parts: KeyRingParts;
+  #keys: readonly SigningKey[] = [];
+  #published: JSONWebKeySet = { keys: [] };
+  #loadedAt = Number.NEGATIVE_INFINITY;
+  #loading: Promise<void> | undefined;
+
+  constructor(parts: KeyRingParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads the keys, and makes the first. */
+  async open(): Promise<void> {
+    const { durable } = this.#parts;
+    const actor = { tenant: "system", requestId: "signing-keys" };
+    await durable.transact("signing keys", actor, (tx) => this.maintain(tx));
+    await this.#reload();
+  }
+
+  /** The key to sign with now. When there is none any more, because nobody maintained them, the commit of `tx` makes it. */
+  async signer(tx: Transaction): Promise<SigningKey> {
+    const now = this.#now();
+    let keys = this.#keys;
+    if (this.#isStale(reloadMs)) {
+      // What `tx` sees may be rolled back, so it is not kept; a read cannot wait here for a commit.
+      keys = await this.#read(tx);
+      void this.fresh();
+    }
+    return signing(keys, now) ?? (await this.#create(tx, now));
+  }
+
+  /** As {@link signer}, outside of transactions. */
+  async signerNow(): Promise<SigningKey> {
+    await this.fresh();
+    if (signing(this.#keys, this.#now()) === undefined) await this.open();
+    const key = signing(this.#keys, this.#now());
+    if (key === undefined) throw new Error("A key that was just made cannot be found");
+    return key;
+  }
+
+  /** The public keys whose tokens may be in use. The set is the same object while nothing has changed. */
+  async fresh(): Promise<JSONWebKeySet> {
+    if (this.#isStale(reloadMs)) {
+      await this.#reload().catch((error: unknown) => {
+        // Tokens are verified with what is known while the store is away.
+        this.#parts.log.warn({ err: error }, "signing keys could not be read");
+      });
+    }
+    return this.#published;
+  }
+
+  /** The same, read again when `seen` may be out of date. */
+  async newer(seen: JSONWebKeySet): Promise<JSONWebKeySet> {
+    if (this.#published === seen && this.#isStale(unknownKeyMs)) await this.#reload();
+    return this.#published;
+  }
+
+  /** Makes the next key in time, and removes those whose tokens have all expired. */
+  async maintain(tx: Transaction): Promise<void> {
+    const now = this.#now();
+    await tx.sql`delete from forge_signing_keys where signs_until_at < ${now - publishedAfterMs}`;
+    const usable = (await this.#read(tx)).filter((key) => key.privateKey !== undefined);
+    const lastUntil = Math.max(now, ...usable.map((key) => key.signsUntilAt));
+    if (lastUntil < now + publishedAheadMs) await this.#create(tx, lastUntil);
+  }
+
+  /**
+   * Begins to sign with a new key. The ones before sign no more; with `distrust` their tokens are
+   * refused as well, on every node once its view of the keys is new.
+   */
+  async rotate(tx: Transaction, distrust: boolean): Promise<void> {
+    const now = this.#now();
+    if (distrust) await tx.sql`delete from forge_signing_keys`;
+    else {
+      await tx.sql`delete from forge_signing_keys where signs_from_at > ${now}`;
+      await tx.sql`
+        update forge_signing_keys set signs_until_at = ${now} where signs_until_at > ${now}`;
+    }
+    await this.#create(tx, now);
+  }
+
+  #create(tx: Transaction, fromAt: number): Promise<SigningKey> {
+    return createKey(tx, this.#parts.secrets, fromAt, fromAt + this.#parts.keyLifeMs);
+  }
+
+  #reload(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  async #load(): Promise<void> {
+    const { durable } = this.#parts;
+    this.#keys = await durable.read("signing keys", (reader) => this.#read(reader));
+    const now = this.#now();
+    this.#loadedAt = now;
+    const keys = this.#keys
+      .filter((key) => now < key.signsUntilAt + publishedAfterMs)
+      .map((key) => key.publicJwk);
+    if (!sameKeys(keys, this.#published.keys)) this.#published = { keys };
+  }
+
+  #read(reader: Reader): Promise<readonly SigningKey[]> {
+    return readKeys(reader, this.#parts.secrets, this.#keys);
+  }
+
+  #isStale(ageMs: number): boolean {
+    const age = this.#now() - this.#loadedAt;
+    // A clock that was set back says nothing of age.
+    return age >= ageMs || age < 0;
+  }
+
+  #now(): number {
+    return this.#parts.clock.now();
+  }
+}
+
+/** The key that began to sign last, of those that may now. */
+function signing(keys: readonly SigningKey[], now: number): SigningKey | undefined {
+  return keys.findLast(
+    ({ privateKey, signsFromAt, signsUntilAt }) =>
+      privateKey !== undefined && signsFromAt <= now && now < signsUntilAt,
+  );
+}
+
+function sameKeys(a: readonly JWK[], b: readonly JWK[]): boolean {
+  return a.length === b.length && a.every((key, n) => key.kid === b[n]?.kid);
+}
