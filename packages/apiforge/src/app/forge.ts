@@ -26,6 +26,7 @@ import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
+import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -97,21 +98,31 @@ export async function createForge(
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
+  let leases: Leases | undefined;
   try {
-    return await assemble(config, system, store, log, options);
+    leases = await openLeases(config, store, log);
+    return await assemble(config, system, { store, leases }, log, options);
   } catch (error) {
+    await leases?.close();
     await store.close();
     throw keysFailure(error);
   }
 }
 
+/** What a server keeps open until it stops. */
+interface Opened {
+  readonly store: Store;
+  readonly leases: Leases;
+}
+
 async function assemble(
   config: Config,
   system: Required<System>,
-  store: Store,
+  opened: Opened,
   log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
+  const { store, leases } = opened;
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
@@ -141,7 +152,7 @@ async function assemble(
   system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, store, deployment, durable, log, {
+  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
     ...options,
     authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
   });
@@ -149,6 +160,7 @@ async function assemble(
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await edge.close();
+    await leases.close();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -170,7 +182,7 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  store: Store,
+  { store, leases }: Opened,
   deployment: Deployment,
   durable: Durable,
   log: Log,
@@ -180,6 +192,7 @@ async function buildEdge(
   const { limits = {}, issuers: added = [] } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { clock, secretFor } = deployment;
+  const { limitLog } = store;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
@@ -195,6 +208,9 @@ async function buildEdge(
     cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    leases,
+    showLimits: true,
+    ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),

@@ -69,6 +69,7 @@ export {
   type Steps,
 } from "./stage.ts";
 export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LeaseSource } from "./limits/lease-desk.ts";
 export type { LimitBy, LimitOptions } from "./limits/policy.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { ReadyCheck } from "./health.ts";
