@@ -12,6 +12,8 @@ export {
   runForge,
   type ApiKeyInfo,
   type ApiKeys,
+  type AuthoriserSettings,
+  type CallerContext,
   type Config,
   type Deployment,
   type Forge,
@@ -90,6 +92,7 @@ export {
   type CertificateHolder,
   type ClaimMap,
   type ClaimSource,
+  type ApiDescription,
   type CorsOptions,
   type CrossTenantAccess,
   type CrossTenantAttempt,
@@ -121,6 +124,7 @@ export {
   type UnknownFields,
   type TrustedIssuer,
   type VerifiedCertificate,
+  type VersionOptions,
   type SubjectPart,
 } from "./edge/index.ts";
 export {

@@ -8,6 +8,8 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type ApiDescription,
+  type AuthoriserOptions,
   type CorsOptions,
   type Edge,
   type EdgeOptions,
@@ -16,14 +18,17 @@ import {
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
+  type VersionOptions,
 } from "../edge/index.ts";
-import { createKeyVerifier, KeyRing } from "../features/identity/index.ts";
+import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
+import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
+import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -45,8 +50,14 @@ export interface ForgeOptions {
   readonly identifyCertificate?: IdentifyCertificate;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
+  /** How verified callers are remembered, and what is added to them. */
+  readonly authoriser?: AuthoriserSettings;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** What `/openapi.json` and `/docs` say of the whole; default title `API`, version `0.0.0`. */
+  readonly api?: ApiDescription;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
   readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
@@ -92,25 +103,33 @@ export async function createForge(
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
+  let leases: Leases | undefined;
   try {
-    return await assemble(config, system, store, log, options);
+    leases = await openLeases(config, store, log);
+    return await assemble(config, system, { store, leases }, log, options);
   } catch (error) {
+    await leases?.close();
     await store.close();
     throw keysFailure(error);
   }
 }
 
+/** What a server keeps open until it stops. */
+interface Opened {
+  readonly store: Store;
+  readonly leases: Leases;
+}
+
 async function assemble(
   config: Config,
   system: Required<System>,
-  store: Store,
+  opened: Opened,
   log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
+  const { store, leases } = opened;
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
-  const deployment = createDeployment(secret, systemClock);
-  system.open(deployment);
   const durable = createDurable({
     store,
     log,
@@ -124,14 +143,27 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
+  const revocations = new RevocationWatch({
+    durable,
+    clock: systemClock,
+    singleProcess: store.capabilities.singleProcess,
+    transactionLimitMs: config.transactionLimitMs,
+  });
+  await revocations.refresh();
+  const deployment = createDeployment(secret, {
+    clock: systemClock,
+    forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
+  });
+  system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
   const files = await readTlsFiles(config);
   const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
-  const edge = await buildEdge(config, system, store, deployment, durable, log, {
+  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
     ...options,
     ...(files.tls === undefined ? {} : { tls: files.tls }),
     ...(certificates === undefined ? {} : { certificates }),
+    authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
   });
   const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
@@ -139,6 +171,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
+    await leases.close();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -160,32 +193,41 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  store: Store,
+  { store, leases }: Opened,
   deployment: Deployment,
   durable: Durable,
   log: Log,
-  options: ForgeOptions & Pick<EdgeOptions, "tls" | "certificates">,
+  options: Omit<ForgeOptions, "authoriser"> &
+    Pick<EdgeOptions, "tls" | "certificates"> & { readonly authoriser: AuthoriserOptions },
 ): Promise<Edge> {
-  const { onError, reporter, cors, limits = {}, issuers: added = [], tokens } = options;
-  const { tls, certificates } = options;
+  const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
+  const { limits = {}, issuers: added = [], tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { clock, secretFor } = deployment;
+  const { limitLog } = store;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
     limits,
     durable,
+    usageStore: durable,
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    keys: createKeyVerifier(new KeyRing(secretFor(keySecretPurpose), clock), durable, clock),
+    keys: createKeyVerifier(secretFor(keySecretPurpose), durable, clock),
+    authoriser,
     cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    leases,
+    showLimits: true,
+    ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(api === undefined ? {} : { api }),
+    ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
     ...(tls === undefined ? {} : { tls }),
     ...(certificates === undefined ? {} : { certificates }),

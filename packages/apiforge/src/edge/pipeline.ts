@@ -4,9 +4,7 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
-import type { KeyVerifier } from "./auth/key-verifier.ts";
-import type { PrincipalCache } from "./auth/principal-cache.ts";
-import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { Authorisers } from "./auth/authorisers.ts";
 import type { ClientCertificates } from "./certificates/client-certificates.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
@@ -34,6 +32,7 @@ import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
+import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
@@ -47,16 +46,15 @@ import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
+import type { UsageBook } from "./versions/usage-book.ts";
+import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 
 /** What the stages work with. */
 export interface Services {
   readonly durable: DurableBackend;
-  readonly verifier: TokenVerifier;
-  readonly principals: PrincipalCache;
+  readonly authorisers: Authorisers;
   /** Undefined where no client certificates are asked for. */
   readonly certificates: ClientCertificates | undefined;
-  /** Undefined where there are no API keys. */
-  readonly keys: KeyVerifier | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -77,6 +75,9 @@ export interface Services {
   readonly cors: CorsOptions | undefined;
   readonly limits: LimitBook;
   readonly load: LoadLimit | undefined;
+  readonly versions: VersionChoice | undefined;
+  /** Where callers of deprecated routes are counted. */
+  readonly usage: UsageBook | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -91,14 +92,18 @@ function builtInStages(services: Services): StageTable {
       dropForeignCertificates(services.certificates),
     ],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
-    route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
-    version: [version(services.clock), conditional(services.errorHooks)],
+    route: [
+      preflight(services.routes, policyOf),
+      chooseVersion(services.versions),
+      refuseUnrouted(services.allowedMethods),
+    ],
+    version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
       identifyCertificate(services.certificates),
-      authenticate(services),
+      authenticate(services.authorisers),
       bindToken(services.certificates),
     ],
     authorize: [authorize],
@@ -173,6 +178,9 @@ export class Pipeline {
       method: route.method,
       url: route.path,
       bodyLimit: route.maxBodyBytes,
+      ...(route.version === undefined
+        ? {}
+        : { constraints: { [versionConstraint]: route.version } }),
       config: { stages },
       handler: (request) => {
         bodyDeadline.end(request.raw);

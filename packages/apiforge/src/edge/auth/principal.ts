@@ -17,6 +17,8 @@ export interface Principal {
    * beside a token, or that the token is bound to. Undefined where no certificate is asked for.
    */
   readonly certificate?: string;
+  /** What the deployment adds; see `AuthoriserOptions.enrich`. */
+  readonly context?: Readonly<Record<string, unknown>>;
   /** Every claim of the verified token. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }

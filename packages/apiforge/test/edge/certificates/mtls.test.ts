@@ -274,6 +274,14 @@ describe("beside a token", () => {
     }
   });
 
+  test("a token stays bound whatever the deployment makes of its principal", async () => {
+    const enrich = async () => ({ subject: "usr_9", tenant: "ten_9", role: "", scopes: [] });
+    await using served = await serve({ authoriser: { enrich } });
+    const headers = await bearer({ cnf: { "x5t#S256": thumbprint(client) } });
+    expect(gist(await get(served.port, "/token", { ...client, headers }))).toBe("200 usr_9");
+    expect(gist(await get(served.port, "/token", { ...other, headers }))).toBe("401 invalid_token");
+  });
+
   test("a bound token is refused where no certificate can be seen, and a binding that is none too", async () => {
     await using harness = await bareEdge();
     const bound = await bearer({ cnf: { "x5t#S256": thumbprint(client) } });
