@@ -12,6 +12,8 @@ export {
   runForge,
   type ApiKeyInfo,
   type ApiKeys,
+  type AuthoriserSettings,
+  type CallerContext,
   type Config,
   type Deployment,
   type Forge,

@@ -8,10 +8,11 @@ import Fastify, {
 import type { IncomingMessage } from "node:http";
 
 import type { Clock, Log } from "../kernel/index.ts";
+import type { LimitLog, LimitMemory } from "../store/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
+import { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
 import type { KeyVerifier } from "./auth/key-verifier.ts";
-import { PrincipalCache } from "./auth/principal-cache.ts";
 import type { TokenVerifier } from "./auth/token-verifier.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
@@ -27,10 +28,13 @@ import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
-import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
-import { mountReference } from "./reference/mount-reference.ts";
+import { LimitJournal } from "./limits/journal.ts";
+import { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
+import { elapsedBy, LimitBook, type ServerLimits } from "./limits/limit-book.ts";
+import { limitsRoute } from "./limits/limits-route.ts";
 import { openApiDocuments } from "./openapi/documents.ts";
 import type { ApiDescription } from "./openapi/openapi.ts";
+import { mountReference } from "./reference/mount-reference.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
@@ -53,6 +57,8 @@ export interface EdgeOptions {
   readonly verifier: TokenVerifier;
   /** Tells who an API key speaks for; default there are none. */
   readonly keys?: KeyVerifier;
+  /** How verified callers are remembered. */
+  readonly authoriser?: AuthoriserOptions;
   readonly log: Log;
   readonly clock: Clock;
   /** At least 32 secret bytes, the same on every node: signs list cursors. */
@@ -85,6 +91,12 @@ export interface EdgeOptions {
   readonly usageStore?: UsageStore;
   /** How callers say which version of a route they want; default routes have none. */
   readonly versions?: VersionOptions;
+  /** Where what limits have counted outlives this process; default nowhere. */
+  readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
+  /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
+  readonly leases?: LeaseSource;
+  /** Serves `GET /v1/limits/:subject` to admins; default false. */
+  readonly showLimits?: boolean;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -127,8 +139,10 @@ const defaultMaxConnectionsPerAddress = 10_000;
  * envelope.
  * @throws for two routes of one method and path, or a schema that cannot be compiled.
  */
-export function createEdge(options: EdgeOptions): Edge {
-  const { log, clock } = options;
+export function createEdge(given: EdgeOptions): Edge {
+  const { log, clock } = given;
+  const shown = given.showLimits ? [limitsRoute(() => limits, given.routes)] : [];
+  const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
@@ -138,11 +152,13 @@ export function createEdge(options: EdgeOptions): Edge {
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const versions = versionChoice(options.versions, options.routes);
   const usage = usageBook(options);
+  const limits = new LimitBook(clock, options.limits ?? {}, {
+    journal: options.limitMemory && openJournal(options, options.limitMemory),
+    desk: options.leases && new LeaseDesk(options.leases),
+  });
   const services: Services = {
     durable: options.durable,
-    verifier: options.verifier,
-    principals: new PrincipalCache(clock),
-    keys: options.keys,
+    authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,
@@ -152,7 +168,7 @@ export function createEdge(options: EdgeOptions): Edge {
     answers: new AnswerQueue(),
     routes: options.routes,
     cors: options.cors,
-    limits: new LimitBook(clock, options.limits ?? {}),
+    limits,
     load: options.limits?.load,
     versions,
     usage,
@@ -193,6 +209,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      await limits.close();
       await usage?.flush();
       await options.reporter?.flush?.();
     } finally {
@@ -211,6 +228,13 @@ export function createEdge(options: EdgeOptions): Edge {
       return closed;
     },
   };
+}
+
+function openJournal(
+  { clock, log: logger }: EdgeOptions,
+  kept: NonNullable<EdgeOptions["limitMemory"]>,
+): LimitJournal {
+  return new LimitJournal({ ...kept, clock, elapsed: elapsedBy(clock), logger });
 }
 
 function createServer(

@@ -43,6 +43,7 @@ export const edgeErrors = {
   too_many_connections: { type: "rate_limit_error", status: 429, retryable: true },
   rate_limited: { type: "rate_limit_error", status: 429, retryable: true },
   too_many_in_flight: { type: "rate_limit_error", status: 429, retryable: true },
+  limits_unavailable: { type: "api_error", status: 503, retryable: true },
   overloaded: { type: "api_error", status: 503, retryable: true },
   reply_invalid: { type: "api_error", status: 500, retryable: false },
   internal_error: { type: "api_error", status: 500, retryable: true },

@@ -13,6 +13,8 @@ export {
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
+export type { Revocations } from "./auth/revocations.ts";
 export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
 export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
@@ -67,6 +69,7 @@ export {
   type Steps,
 } from "./stage.ts";
 export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LeaseSource } from "./limits/lease-desk.ts";
 export type { LimitBy, LimitOptions } from "./limits/policy.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { ReadyCheck } from "./health.ts";

@@ -4,9 +4,7 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
-import type { KeyVerifier } from "./auth/key-verifier.ts";
-import type { PrincipalCache } from "./auth/principal-cache.ts";
-import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { Authorisers } from "./auth/authorisers.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -52,10 +50,7 @@ import { versionConstraint, type VersionChoice } from "./versions/version-choice
 /** What the stages work with. */
 export interface Services {
   readonly durable: DurableBackend;
-  readonly verifier: TokenVerifier;
-  readonly principals: PrincipalCache;
-  /** Undefined where there are no API keys. */
-  readonly keys: KeyVerifier | undefined;
+  readonly authorisers: Authorisers;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -96,7 +91,11 @@ function builtInStages(services: Services): StageTable {
     ],
     version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
-    authenticate: [shedLoad(services.load), admitEarly(services.limits), authenticate(services)],
+    authenticate: [
+      shedLoad(services.load),
+      admitEarly(services.limits),
+      authenticate(services.authorisers),
+    ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
     receive: [requirePrecondition, refuseEncodedBody, limitBody(services.bodyDeadline)],

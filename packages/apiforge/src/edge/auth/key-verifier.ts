@@ -1,3 +1,4 @@
+import { edgeError } from "../errors.ts";
 import type { VerifiedToken } from "./token-verifier.ts";
 
 /** What becomes of an API key: whom it speaks for, or why it speaks for nobody. */
@@ -10,4 +11,15 @@ export interface KeyVerifier {
    * @throws {store_unavailable} when it cannot be looked up.
    */
   verify(key: string): KeyVerdict | Promise<KeyVerdict>;
+}
+
+/**
+ * Whom a key speaks for.
+ * @throws {invalid_api_key} @throws {api_key_expired}
+ */
+export async function verifiedKey(verifier: KeyVerifier, key: string): Promise<VerifiedToken> {
+  const verdict = await verifier.verify(key);
+  if (verdict === "invalid") throw edgeError("invalid_api_key", "The API key is not valid");
+  if (verdict === "expired") throw edgeError("api_key_expired", "The API key has expired");
+  return verdict;
 }

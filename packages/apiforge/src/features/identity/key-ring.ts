@@ -1,21 +1,24 @@
-import { createHmac } from "node:crypto";
-
 import type { Transaction } from "../../durable/index.ts";
 import { newId, type Clock } from "../../kernel/index.ts";
-import { bumpEpoch } from "./epoch.ts";
 import type { ApiKeyInfo, IssuedKey, NewApiKey } from "./key-record.ts";
-import { newKeyText, shownParts } from "./key-text.ts";
+import { keyDigest, newKeyText, shownParts } from "./key-text.ts";
 import { findKey, insertKey, markRevoked, replaceSecret, type StoredSecret } from "./keys-table.ts";
+
+/** What a ring works with. */
+export interface KeyRingParts {
+  /** At least 32 bytes, the same on every node: digests of keys are made with it. */
+  readonly secret: Uint8Array;
+  readonly clock: Clock;
+  /** Ends, with the commit, what nodes remember of the callers of a tenant. */
+  readonly revoke: (tx: Transaction, tenant: string) => Promise<void>;
+}
 
 /** The API keys of a deployment: makes, rotates and revokes them, in the transactions of others. */
 export class KeyRing {
-  readonly #secret: Uint8Array;
-  readonly #clock: Clock;
+  readonly #parts: KeyRingParts;
 
-  /** @param secret at least 32 bytes, the same on every node: digests of keys are made with it. */
-  constructor(secret: Uint8Array, clock: Clock) {
-    this.#secret = secret;
-    this.#clock = clock;
+  constructor(parts: KeyRingParts) {
+    this.#parts = parts;
   }
 
   /** Adds a key with this commit. Its text is told here and never again. */
@@ -37,7 +40,7 @@ export class KeyRing {
       plan: wanted.plan ?? null,
       previous: null,
       createdBy: wanted.createdBy,
-      createdAt: this.#clock.now(),
+      createdAt: this.#parts.clock.now(),
       expiresAt: wanted.expiresAt ?? null,
       revokedAt: null,
     };
@@ -62,10 +65,10 @@ export class KeyRing {
     const text = newKeyText(before.mode);
     const secret = this.#stored(text);
     const { prefix, lastFour } = secret;
-    const expiresAt = this.#clock.now() + overlapMs;
+    const expiresAt = this.#parts.clock.now() + overlapMs;
     await replaceSecret(tx, id, secret, expiresAt);
     tx.audit({ action: "api_key.rotated", detail: { id, lastFour, overlapMs } });
-    await bumpEpoch(tx);
+    await this.#parts.revoke(tx, tenant);
     const previous = { lastFour: before.lastFour, expiresAt };
     return { ...before, prefix, lastFour, previous, key: text };
   }
@@ -74,20 +77,15 @@ export class KeyRing {
   async revoke(tx: Transaction, tenant: string, id: string): Promise<ApiKeyInfo | undefined> {
     const before = await findKey(tx, tenant, id);
     if (before === undefined || before.revokedAt !== null) return before;
-    const revokedAt = this.#clock.now();
+    const revokedAt = this.#parts.clock.now();
     await markRevoked(tx, id, revokedAt);
     tx.audit({ action: "api_key.revoked", detail: { id } });
-    await bumpEpoch(tx);
+    await this.#parts.revoke(tx, tenant);
     return { ...before, revokedAt };
   }
 
-  /** HMAC-SHA-256 of a key's text: whoever reads the store can neither use it nor try keys at it. */
-  digest(text: string): Buffer {
-    return createHmac("sha256", this.#secret).update(text).digest();
-  }
-
   #stored(text: string): StoredSecret {
-    return { digest: this.digest(text), ...shownParts(text) };
+    return { digest: keyDigest(this.#parts.secret, text), ...shownParts(text) };
   }
 }
 

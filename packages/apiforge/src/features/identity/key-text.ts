@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 import { randomText } from "../../kernel/index.ts";
@@ -36,6 +37,11 @@ export function shownParts(text: string): { readonly prefix: string; readonly la
     prefix: text.slice(0, "af_live_".length + shownDigits),
     lastFour: text.slice(-shownDigits),
   };
+}
+
+/** HMAC-SHA-256 of a key's text: whoever reads the store can neither use it nor try keys at it. */
+export function keyDigest(secret: Uint8Array, text: string): Buffer {
+  return createHmac("sha256", secret).update(text).digest();
 }
 
 function checksum(head: string): string {

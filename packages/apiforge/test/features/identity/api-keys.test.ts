@@ -201,4 +201,36 @@ describe.each(storeFixtures)("API keys on $name", (fixture) => {
     expect(seen).toContain(made.lastFour);
     expect((await node.call({ url: "/openapi.json" })).text).not.toMatch(/af_(?:live|test)_\w{5}/);
   });
+
+  test("the store is asked for a key once in 300 s", async () => {
+    const { key } = await create();
+    const before = node.lookups();
+    const requests = Array.from({ length: 20 }, () => statusOf(key));
+    expect(new Set(await Promise.all(requests))).toEqual(new Set([200]));
+    await open.advance(299_000);
+    expect(await statusOf(key)).toBe(200);
+    expect(node.lookups()).toBe(before + 1);
+    await open.advance(1_000);
+    expect(await statusOf(key)).toBe(200);
+    expect(node.lookups()).toBe(before + 2);
+  });
+
+  test("what one node revokes, another one refuses within 250 ms, and keeps what it knows of other tenants", async () => {
+    await using other = await startKeyNode(open, { singleProcess: false });
+    const [revoked, rotated] = [await create(), await create()];
+    const stranger = await create({}, await node.bearer({ tenant: `ten_${fixture.name}_far` }));
+    const use = async ({ key }: { key: string }) =>
+      (await other.call({ url: "/by-key", key })).status;
+    for (const made of [revoked, rotated, stranger]) expect(await use(made)).toBe(200);
+    admin = await node.bearer();
+    const revoke = { method: "DELETE" as const, url: `/v1/keys/${revoked.id}`, as: admin };
+    expect((await node.call(revoke)).status).toBe(204);
+    const rotate = { method: "POST" as const, url: `/v1/keys/${rotated.id}/rotate`, as: admin };
+    const next = await node.call({ ...rotate, body: { overlapSeconds: 0 } });
+    await open.advance(250);
+    expect([await use(revoked), await use(rotated), await use(next.body)]).toEqual([401, 401, 200]);
+    const before = other.lookups();
+    expect(await use(stranger)).toBe(200);
+    expect(other.lookups()).toBe(before);
+  });
 });

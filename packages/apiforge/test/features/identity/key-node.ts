@@ -11,11 +11,12 @@ import {
   createEdge,
   createTokenVerifier,
   defineRoute,
+  type AuthoriserOptions,
   type DevToken,
   type Edge,
   type Route,
 } from "../../../src/edge/index.ts";
-import { createKeyVerifier, KeyRing } from "../../../src/features/identity/index.ts";
+import { createKeyVerifier, RevocationWatch } from "../../../src/features/identity/index.ts";
 import { silentLog } from "../../../src/kernel/index.ts";
 import { recordingLog, type LogLine } from "../../edge/edge-harness.ts";
 import { z } from "zod";
@@ -68,6 +69,8 @@ export interface KeyNode extends AsyncDisposable {
   /** An Authorization header with a token. */
   bearer(token?: Partial<DevToken>): Promise<string>;
   call(options: CallOptions): Promise<CallAnswer>;
+  /** How often the store was asked for a key. */
+  lookups(): number;
 }
 
 /** A request; `as` is a token's `Authorization`, `key` an API key. */
@@ -88,28 +91,50 @@ export interface CallAnswer {
   readonly body: any;
 }
 
+export interface KeyNodeOptions extends AuthoriserOptions {
+  /** Default what the store says. False for one of several nodes in one process. */
+  readonly singleProcess?: boolean;
+}
+
 /** Starts a node. */
-export async function startKeyNode({
-  store,
-  clock,
-}: Pick<OpenStore, "store" | "clock">): Promise<KeyNode> {
+export async function startKeyNode(
+  { store, clock }: Pick<OpenStore, "store" | "clock">,
+  options: KeyNodeOptions = {},
+): Promise<KeyNode> {
+  const { singleProcess = store.capabilities.singleProcess, ...authoriser } = options;
   const directory = await mkdtemp(join(tmpdir(), "keys-"));
   const { log, lines } = recordingLog();
   const durable = createDurable({ store, log: silentLog, jobs: [], consumers: [], clock });
   const issuer = await createDevIssuer({ directory, clock, log: silentLog });
   const secretFor = (purpose: string): Buffer => hash("sha256", `${purpose}:test`, "buffer");
   const keys = apiKeys();
-  keys.open?.({ clock, secretFor });
+  const revocations = new RevocationWatch({
+    durable,
+    clock,
+    singleProcess,
+    transactionLimitMs: 5_000,
+  });
+  keys.open?.({
+    clock,
+    secretFor,
+    forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
+  });
+  let lookups = 0;
+  const countedRead: Durable["read"] = (label, work, tenant) => {
+    lookups++;
+    return durable.read(label, work, tenant);
+  };
   const edge = createEdge({
     routes: [...keys.routes, ...probes],
     durable,
     log,
     clock,
-    keys: createKeyVerifier(new KeyRing(secretFor("api-keys"), clock), durable, clock),
+    keys: createKeyVerifier(secretFor("api-keys"), { read: countedRead }, clock),
     verifier: createTokenVerifier({
       issuers: [{ issuer: issuer.issuer, audience: issuer.audience, jwks: issuer.jwks() }],
       clock,
     }),
+    authoriser: { revocations, ...authoriser },
     cursorKey: new Uint8Array(32).fill(7),
     ready: () => store.check(),
     accessLog: {},
@@ -142,6 +167,7 @@ export async function startKeyNode({
     clock,
     lines,
     call,
+    lookups: () => lookups,
     async bearer(token = {}) {
       const claims = { subject: "usr_1", tenant: "ten_1", role: "admin", ...token };
       return `Bearer ${await issuer.sign(claims)}`;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { Durable } from "../../../src/durable/index.ts";
-import { KeyRing, createKeyVerifier } from "../../../src/features/identity/index.ts";
+import { createKeyVerifier } from "../../../src/features/identity/index.ts";
 import { modeOfKey, newKeyText } from "../../../src/features/identity/key-text.ts";
 import { systemClock } from "../../../src/kernel/index.ts";
 
@@ -40,11 +40,7 @@ test("text that is no key is refused without a look into the store", () => {
   const read: Durable["read"] = () => {
     throw new Error("The store was asked");
   };
-  const verifier = createKeyVerifier(
-    new KeyRing(new Uint8Array(32), systemClock),
-    { read },
-    systemClock,
-  );
+  const verifier = createKeyVerifier(new Uint8Array(32), { read }, systemClock);
   fc.assert(
     fc.property(
       fc.oneof(
