@@ -328,5 +328,10 @@ function mountDocuments(
   server.get("/openapi.json", ({ query }) => documentOf(query));
   mountReference(server, documentOf);
   const { jwks } = options;
-  if (jwks !== undefined) server.get("/.well-known/jwks.json", () => jwks());
+  if (jwks === undefined) return;
+  server.get("/.well-known/jwks.json", (_request, reply) => {
+    // Less than the hour and more that a key is published before it signs, and soon after one is distrusted.
+    reply.header("cache-control", "public, max-age=300");
+    return jwks();
+  });
 }

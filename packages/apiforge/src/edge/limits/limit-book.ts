@@ -119,10 +119,9 @@ export class LimitBook {
 
   /** Gives back what was leased and not used. */
   async close(): Promise<void> {
-    const leased = [...this.#counted.values()].map(({ counter }) => counter);
-    await Promise.all(
-      leased.map((counter) => (counter instanceof LeasedCounter ? counter.close() : undefined)),
-    );
+    const counters = [...this.#counted.values()].map(({ counter }) => counter);
+    const leased = counters.filter((counter) => counter instanceof LeasedCounter);
+    await Promise.all(leased.map((counter) => counter.close()));
     await this.#keepers.journal?.close();
   }
 
