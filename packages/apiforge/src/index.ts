@@ -19,7 +19,6 @@ export {
   type Forge,
   type ForgeOptions,
   type IssuedKey,
-  type KeyMode,
   type NewApiKey,
   type System,
 } from "./app/index.ts";
@@ -121,6 +120,8 @@ export {
   type UnknownFields,
   type TrustedIssuer,
   type SubjectPart,
+  type IntrospectionOptions,
+  type KeyMode,
 } from "./edge/index.ts";
 export {
   sessionEnded,

@@ -8,15 +8,16 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
-  type AuthoriserOptions,
   type CorsOptions,
   type Edge,
+  type EdgeOptions,
   type ErrorReporter,
+  type IntrospectionOptions,
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
 } from "../edge/index.ts";
-import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
+import { createKeyVerifier, KeyUsage, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
@@ -40,6 +41,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** Who is asked about tokens that are no JWTs (RFC 7662); default nobody, and they are refused. */
+  readonly introspection?: IntrospectionOptions;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
   /** How verified callers are remembered, and what is added to them. */
@@ -128,21 +131,27 @@ async function assemble(
     transactionLimitMs: config.transactionLimitMs,
   });
   await revocations.refresh();
+  const usage = new KeyUsage({ durable, clock: systemClock, log });
+  const keyMode = config.keyMode === "any" ? undefined : config.keyMode;
   const deployment = createDeployment(secret, {
     clock: systemClock,
+    keyMode,
     forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
   });
   system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
+  const secretOfKeys = deployment.secretFor(keySecretPurpose);
   const edge = await buildEdge(config, system, store, deployment, durable, log, {
     ...options,
-    authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
+    keys: createKeyVerifier(secretOfKeys, durable, systemClock, usage),
+    authoriser: { ...authoriserOptions(options.authoriser ?? {}, durable, revocations), keyMode },
   });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await edge.close();
+    await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -168,11 +177,10 @@ async function buildEdge(
   deployment: Deployment,
   durable: Durable,
   log: Log,
-  options: Omit<ForgeOptions, "authoriser"> & { readonly authoriser: AuthoriserOptions },
+  options: Omit<ForgeOptions, "authoriser"> & Required<Pick<EdgeOptions, "authoriser" | "keys">>,
 ): Promise<Edge> {
   const { onError, reporter, cors, limits = {}, issuers: added = [], tokens, authoriser } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
-  const { clock, secretFor } = deployment;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
@@ -181,10 +189,14 @@ async function buildEdge(
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    keys: createKeyVerifier(secretFor(keySecretPurpose), durable, clock),
+    verifier: createTokenVerifier({
+      issuers: [...issuers, ...added],
+      introspection: options.introspection,
+      clock: systemClock,
+    }),
+    keys: options.keys,
     authoriser,
-    cursorKey: secretFor("cursor"),
+    cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     ...(onError === undefined ? {} : { onError }),
