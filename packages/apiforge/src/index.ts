@@ -19,7 +19,6 @@ export {
   type Forge,
   type ForgeOptions,
   type IssuedKey,
-  type KeyMode,
   type NewApiKey,
   type System,
 } from "./app/index.ts";
@@ -126,6 +125,8 @@ export {
   type VerifiedCertificate,
   type VersionOptions,
   type SubjectPart,
+  type IntrospectionOptions,
+  type KeyMode,
 } from "./edge/index.ts";
 export {
   sessionEnded,

@@ -10,6 +10,10 @@ export type LogLevel = (typeof logLevels)[number];
 export const accessLogs = ["off", "errors", "all"] as const;
 export type AccessLog = (typeof accessLogs)[number];
 
+/** Which API keys a deployment takes. */
+export const keyModeSettings = ["any", "live", "test"] as const;
+export type KeyModeSetting = (typeof keyModeSettings)[number];
+
 /** What an operator decides. Every setting is one environment variable; see docs/reference/configuration.md. */
 export interface Config {
   /** `HOST`: address to listen on. */
@@ -34,6 +38,8 @@ export interface Config {
   readonly jwtAudience: string;
   /** `APIFORGE_SECRET`: signs cursors, digests API keys; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
   readonly secret: string | undefined;
+  /** `APIFORGE_KEY_MODE`: which API keys are good here: `live`, `test`, or `any` of both. */
+  readonly keyMode: KeyModeSetting;
   /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs, consumers and schedules here. */
   readonly jobConcurrency: number;
   /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
@@ -78,6 +84,7 @@ const settings = {
   jwtIssuer: { name: "APIFORGE_JWT_ISSUER", parse: text, default: "https://dev.apiforge.local" },
   jwtAudience: { name: "APIFORGE_JWT_AUDIENCE", parse: text, default: "apiforge" },
   secret: { name: "APIFORGE_SECRET", parse: secretText, default: undefined },
+  keyMode: { name: "APIFORGE_KEY_MODE", parse: oneOf(keyModeSettings), default: "any" },
   jobConcurrency: { name: "APIFORGE_JOB_CONCURRENCY", parse: integer(0, 10_000), default: 20 },
   jobTotalConcurrency: {
     name: "APIFORGE_JOB_TOTAL_CONCURRENCY",

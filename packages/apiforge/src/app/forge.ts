@@ -9,18 +9,18 @@ import {
   createEdge,
   createTokenVerifier,
   type ApiDescription,
-  type AuthoriserOptions,
   type CorsOptions,
   type Edge,
   type EdgeOptions,
   type ErrorReporter,
   type IdentifyCertificate,
+  type IntrospectionOptions,
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
   type VersionOptions,
 } from "../edge/index.ts";
-import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
+import { createKeyVerifier, KeyUsage, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
@@ -48,6 +48,8 @@ export interface ForgeOptions {
   readonly issuers?: readonly TrustedIssuer[];
   /** Who the holder of a client certificate is; default a subject and tenant of its own for each. */
   readonly identifyCertificate?: IdentifyCertificate;
+  /** Who is asked about tokens that are no JWTs (RFC 7662); default nobody, and they are refused. */
+  readonly introspection?: IntrospectionOptions;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
   /** How verified callers are remembered, and what is added to them. */
@@ -150,8 +152,11 @@ async function assemble(
     transactionLimitMs: config.transactionLimitMs,
   });
   await revocations.refresh();
+  const usage = new KeyUsage({ durable, clock: systemClock, log });
+  const keyMode = config.keyMode === "any" ? undefined : config.keyMode;
   const deployment = createDeployment(secret, {
     clock: systemClock,
+    keyMode,
     forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
   });
   system.open(deployment);
@@ -159,11 +164,13 @@ async function assemble(
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
   const files = await readTlsFiles(config);
   const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
+  const secretOfKeys = deployment.secretFor(keySecretPurpose);
   const edge = await buildEdge(config, system, opened, deployment, durable, log, {
     ...options,
     ...(files.tls === undefined ? {} : { tls: files.tls }),
     ...(certificates === undefined ? {} : { certificates }),
-    authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
+    keys: createKeyVerifier(secretOfKeys, durable, systemClock, usage),
+    authoriser: { ...authoriserOptions(options.authoriser ?? {}, durable, revocations), keyMode },
   });
   const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
@@ -172,6 +179,7 @@ async function assemble(
     watched.stop();
     await edge.close();
     await leases.close();
+    await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -198,12 +206,12 @@ async function buildEdge(
   durable: Durable,
   log: Log,
   options: Omit<ForgeOptions, "authoriser"> &
-    Pick<EdgeOptions, "tls" | "certificates"> & { readonly authoriser: AuthoriserOptions },
+    Pick<EdgeOptions, "tls" | "certificates"> &
+    Required<Pick<EdgeOptions, "authoriser" | "keys">>,
 ): Promise<Edge> {
   const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
   const { limits = {}, issuers: added = [], tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
-  const { clock, secretFor } = deployment;
   const { limitLog } = store;
   return createEdge({
     routes: system.routes,
@@ -214,10 +222,14 @@ async function buildEdge(
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    keys: createKeyVerifier(secretFor(keySecretPurpose), durable, clock),
+    verifier: createTokenVerifier({
+      issuers: [...issuers, ...added],
+      introspection: options.introspection,
+      clock: systemClock,
+    }),
+    keys: options.keys,
     authoriser,
-    cursorKey: secretFor("cursor"),
+    cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     leases,

@@ -6,7 +6,7 @@ export {
   type CrossTenantCall,
   type RaiseAlarm,
 } from "./cross-tenant.ts";
-export { publicTenant, type Principal } from "./auth/principal.ts";
+export { publicTenant, type KeyMode, type Principal } from "./auth/principal.ts";
 export {
   createTokenVerifier,
   type TokenVerifier,
@@ -15,7 +15,9 @@ export {
 } from "./auth/token-verifier.ts";
 export { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
 export type { Revocations } from "./auth/revocations.ts";
+export type { KeyRestrictions } from "./auth/key-restrictions.ts";
 export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
+export type { IntrospectionOptions } from "./auth/introspection.ts";
 export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
 export type {

@@ -1,7 +1,7 @@
 import type { Batches, Reader, StagedBatch, Transaction } from "../durable/index.ts";
 import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
-import type { Principal } from "./auth/principal.ts";
+import type { KeyMode, Principal } from "./auth/principal.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
@@ -166,6 +166,8 @@ export interface RouteOptions<
   readonly auth?: A;
   /** What is asked of the caller's certificate beside `auth`; default nothing. */
   readonly certificate?: CertificateDemand;
+  /** API keys of which mode are good here; default what the deployment says (`APIFORGE_KEY_MODE`). */
+  readonly keyMode?: KeyMode;
   /** Roles that may call; default every role. */
   readonly roles?: readonly string[];
   /** Scopes that a caller must all have, which for `roles` stand in where its role is not among them; default none. */
@@ -246,6 +248,7 @@ export interface Route extends HttpFacts {
   readonly path: string;
   readonly auth: Auth;
   readonly certificate: CertificateDemand | undefined;
+  readonly keyMode: KeyMode | undefined;
   readonly roles: readonly string[] | undefined;
   readonly orScopes: readonly string[];
   readonly scopes: readonly string[];
@@ -356,6 +359,7 @@ export function defineRoute<
     path,
     auth,
     certificate: options.certificate,
+    keyMode: options.keyMode,
     roles: options.roles,
     orScopes: options.orScopes ?? [],
     scopes: options.scopes ?? [],
@@ -426,6 +430,9 @@ function refuseContradictions(route: Route): void {
   }
   if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt", "key", "any" or "certificate"`);
+  }
+  if (route.keyMode !== undefined && (route.auth === "none" || route.auth === "jwt")) {
+    throw new TypeError(`${name}: keyMode is for a route that takes API keys`);
   }
   if (route.roles === undefined && route.orScopes.length > 0) {
     throw new TypeError(`${name}: orScopes stand in for roles, of which there are none`);

@@ -1,3 +1,6 @@
+/** What an API key is for: real data, or data to try things out with. */
+export type KeyMode = "live" | "test";
+
 /** Who is calling, as the credentials of the request prove it. */
 export interface Principal {
   /** The `sub` of the token. */
@@ -17,6 +20,8 @@ export interface Principal {
    * beside a token, or that the token is bound to. Undefined where no certificate is asked for.
    */
   readonly certificate?: string;
+  /** What an API key is for: real data, or data to try things out with. Undefined for a token. */
+  readonly keyMode?: KeyMode;
   /** What the deployment adds; see `AuthoriserOptions.enrich`. */
   readonly context?: Readonly<Record<string, unknown>>;
   /** Every claim of the verified token. */
