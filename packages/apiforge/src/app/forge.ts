@@ -8,6 +8,7 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type ApiDescription,
   type CorsOptions,
   type Edge,
   type EdgeOptions,
@@ -16,6 +17,7 @@ import {
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
+  type VersionOptions,
 } from "../edge/index.ts";
 import { createKeyVerifier, KeyUsage, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
@@ -25,6 +27,7 @@ import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
+import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -49,6 +52,10 @@ export interface ForgeOptions {
   readonly authoriser?: AuthoriserSettings;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** What `/openapi.json` and `/docs` say of the whole; default title `API`, version `0.0.0`. */
+  readonly api?: ApiDescription;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
   readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
@@ -94,21 +101,31 @@ export async function createForge(
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
+  let leases: Leases | undefined;
   try {
-    return await assemble(config, system, store, log, options);
+    leases = await openLeases(config, store, log);
+    return await assemble(config, system, { store, leases }, log, options);
   } catch (error) {
+    await leases?.close();
     await store.close();
     throw keysFailure(error);
   }
 }
 
+/** What a server keeps open until it stops. */
+interface Opened {
+  readonly store: Store;
+  readonly leases: Leases;
+}
+
 async function assemble(
   config: Config,
   system: Required<System>,
-  store: Store,
+  opened: Opened,
   log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
+  const { store, leases } = opened;
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
@@ -142,7 +159,7 @@ async function assemble(
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
   const secretOfKeys = deployment.secretFor(keySecretPurpose);
-  const edge = await buildEdge(config, system, store, deployment, durable, log, {
+  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
     ...options,
     keys: createKeyVerifier(secretOfKeys, durable, systemClock, usage),
     authoriser: { ...authoriserOptions(options.authoriser ?? {}, durable, revocations), keyMode },
@@ -152,6 +169,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     await edge.close();
     await usage.flush();
+    await leases.close();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -173,19 +191,22 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  store: Store,
+  { store, leases }: Opened,
   deployment: Deployment,
   durable: Durable,
   log: Log,
   options: Omit<ForgeOptions, "authoriser"> & Required<Pick<EdgeOptions, "authoriser" | "keys">>,
 ): Promise<Edge> {
-  const { onError, reporter, cors, limits = {}, issuers: added = [], tokens, authoriser } = options;
+  const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
+  const { limits = {}, issuers: added = [] } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
+  const { limitLog } = store;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
     limits,
     durable,
+    usageStore: durable,
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
@@ -199,9 +220,14 @@ async function buildEdge(
     cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    leases,
+    showLimits: true,
+    ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(api === undefined ? {} : { api }),
+    ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

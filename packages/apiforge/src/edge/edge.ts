@@ -5,7 +5,10 @@ import Fastify, {
   type LightMyRequestResponse,
 } from "fastify";
 
+import type { IncomingMessage } from "node:http";
+
 import type { Clock, Log } from "../kernel/index.ts";
+import type { LimitLog, LimitMemory } from "../store/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
 import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
 import { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
@@ -25,11 +28,23 @@ import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
-import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
-import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
+import { LimitJournal } from "./limits/journal.ts";
+import { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
+import { elapsedBy, LimitBook, type ServerLimits } from "./limits/limit-book.ts";
+import { limitsRoute } from "./limits/limits-route.ts";
+import { openApiDocuments } from "./openapi/documents.ts";
+import type { ApiDescription } from "./openapi/openapi.ts";
+import { mountReference } from "./reference/mount-reference.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import type { Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
+import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
+import {
+  versionChoice,
+  versionConstraint,
+  type VersionChoice,
+  type VersionOptions,
+} from "./versions/version-choice.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
 import { routedUrl } from "./stages/guard.ts";
@@ -72,6 +87,16 @@ export interface EdgeOptions {
   readonly maxConnectionsPerAddress?: number;
   /** Limits of the whole server; those of a route stand on the route. */
   readonly limits?: ServerLimits;
+  /** Where callers of deprecated routes are counted, in `forge_deprecated_usage`; default nowhere. */
+  readonly usageStore?: UsageStore;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
+  /** Where what limits have counted outlives this process; default nowhere. */
+  readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
+  /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
+  readonly leases?: LeaseSource;
+  /** Serves `GET /v1/limits/:subject` to admins; default false. */
+  readonly showLimits?: boolean;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -114,15 +139,23 @@ const defaultMaxConnectionsPerAddress = 10_000;
  * envelope.
  * @throws for two routes of one method and path, or a schema that cannot be compiled.
  */
-export function createEdge(options: EdgeOptions): Edge {
-  const { log, clock } = options;
+export function createEdge(given: EdgeOptions): Edge {
+  const { log, clock } = given;
+  const shown = given.showLimits ? [limitsRoute(() => limits, given.routes)] : [];
+  const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
   const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
-  const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
+  const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
+  const versions = versionChoice(options.versions, options.routes);
+  const usage = usageBook(options);
+  const limits = new LimitBook(clock, options.limits ?? {}, {
+    journal: options.limitMemory && openJournal(options, options.limitMemory),
+    desk: options.leases && new LeaseDesk(options.leases),
+  });
   const services: Services = {
     durable: options.durable,
     authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
@@ -135,8 +168,10 @@ export function createEdge(options: EdgeOptions): Edge {
     answers: new AnswerQueue(),
     routes: options.routes,
     cors: options.cors,
-    limits: new LimitBook(clock, options.limits ?? {}),
+    limits,
     load: options.limits?.load,
+    versions,
+    usage,
     allowedMethods: createAllowedMethods([
       ...options.routes,
       ...ownPaths.map((path) => ({ method: "GET", path }) as const),
@@ -150,17 +185,23 @@ export function createEdge(options: EdgeOptions): Edge {
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
   const pipeline = new Pipeline(services, options.stages ?? []);
-  const server = createServer(pipeline, takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs);
+  const server = createServer(
+    pipeline,
+    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
+    versions,
+  );
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
   );
   pipeline.mount(server);
   mountHealth(server, options.ready, services.isClosing, clock, log);
-  mountDocuments(server, options);
+  mountDocuments(server, options, versions);
   if (requests !== undefined) {
     const { token, sources = [] } = options.metrics ?? {};
-    mountMetrics(server, [requests.read, processMetrics(closing.signal), ...sources], token);
+    const ofUsage = usage === undefined ? [] : [usage.metrics];
+    const own = [requests.read, processMetrics(closing.signal), ...ofUsage];
+    mountMetrics(server, [...own, ...sources], token);
   }
   for (const route of options.routes) pipeline.mountRoute(server, route);
 
@@ -168,6 +209,8 @@ export function createEdge(options: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      await limits.close();
+      await usage?.flush();
       await options.reporter?.flush?.();
     } finally {
       timer.cancel();
@@ -187,7 +230,18 @@ export function createEdge(options: EdgeOptions): Edge {
   };
 }
 
-function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstance {
+function openJournal(
+  { clock, log: logger }: EdgeOptions,
+  kept: NonNullable<EdgeOptions["limitMemory"]>,
+): LimitJournal {
+  return new LimitJournal({ ...kept, clock, elapsed: elapsedBy(clock), logger });
+}
+
+function createServer(
+  pipeline: Pipeline,
+  requestTimeout: number,
+  versions: VersionChoice | undefined,
+): FastifyInstance {
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -196,7 +250,10 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
     return503OnClosing: false,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout,
-    routerOptions: { maxParamLength },
+    routerOptions: {
+      maxParamLength,
+      ...(versions === undefined ? {} : { constraints: constraintsOf(versions) }),
+    },
     rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
@@ -219,6 +276,22 @@ function createServer(pipeline: Pipeline, requestTimeout: number): FastifyInstan
   return server;
 }
 
+function usageBook({ usageStore, routes, clock, log }: EdgeOptions): UsageBook | undefined {
+  const isNeeded = routes.some(({ deprecated }) => deprecated !== undefined);
+  if (usageStore === undefined || !isNeeded) return undefined;
+  return new UsageBook(usageStore, clock, log);
+}
+
+function constraintsOf(versions: VersionChoice) {
+  return {
+    [versionConstraint]: {
+      name: versionConstraint,
+      storage: () => new Map(),
+      deriveConstraint: (request: IncomingMessage) => versions.asked(request).version,
+    },
+  };
+}
+
 function parseBody(
   _request: FastifyRequest,
   body: Buffer,
@@ -227,9 +300,20 @@ function parseBody(
   done(null, parseJsonBody(body));
 }
 
-function mountDocuments(server: FastifyInstance, options: EdgeOptions): void {
-  const openApi = createOpenApi(options.routes, options.api ?? { title: "API", version: "0.0.0" });
-  server.get("/openapi.json", () => openApi);
+function mountDocuments(
+  server: FastifyInstance,
+  options: EdgeOptions,
+  versions: VersionChoice | undefined,
+): void {
+  const { routes, api = { title: "API", version: "0.0.0" } } = options;
+  const documentOf = openApiDocuments(routes, api, versions);
+  server.get("/openapi.json", ({ query }) => documentOf(query));
+  mountReference(server, documentOf);
   const { jwks } = options;
-  if (jwks !== undefined) server.get("/.well-known/jwks.json", () => jwks());
+  if (jwks === undefined) return;
+  server.get("/.well-known/jwks.json", (_request, reply) => {
+    // Less than the hour and more that a key is published before it signs, and soon after one is distrusted.
+    reply.header("cache-control", "public, max-age=300");
+    return jwks();
+  });
 }

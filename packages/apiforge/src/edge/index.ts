@@ -71,6 +71,7 @@ export {
   type Steps,
 } from "./stage.ts";
 export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LeaseSource } from "./limits/lease-desk.ts";
 export type { LimitBy, LimitOptions } from "./limits/policy.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { ReadyCheck } from "./health.ts";
@@ -101,4 +102,5 @@ export {
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
+export type { VersionOptions } from "./versions/version-choice.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

@@ -30,6 +30,7 @@ import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
+import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
@@ -43,6 +44,8 @@ import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
+import type { UsageBook } from "./versions/usage-book.ts";
+import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 
 /** What the stages work with. */
 export interface Services {
@@ -68,6 +71,9 @@ export interface Services {
   readonly cors: CorsOptions | undefined;
   readonly limits: LimitBook;
   readonly load: LoadLimit | undefined;
+  readonly versions: VersionChoice | undefined;
+  /** Where callers of deprecated routes are counted. */
+  readonly usage: UsageBook | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -78,8 +84,12 @@ function builtInStages(services: Services): StageTable {
   return {
     guard: [observe(services.observers, services.stopwatch), guard],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
-    route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
-    version: [version(services.clock), conditional(services.errorHooks)],
+    route: [
+      preflight(services.routes, policyOf),
+      chooseVersion(services.versions),
+      refuseUnrouted(services.allowedMethods),
+    ],
+    version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),
@@ -158,6 +168,9 @@ export class Pipeline {
       method: route.method,
       url: route.path,
       bodyLimit: route.maxBodyBytes,
+      ...(route.version === undefined
+        ? {}
+        : { constraints: { [versionConstraint]: route.version } }),
       config: { stages },
       handler: (request) => {
         bodyDeadline.end(request.raw);
