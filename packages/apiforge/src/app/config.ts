@@ -1,3 +1,5 @@
+import { isIP, isIPv6 } from "node:net";
+
 import { appError } from "./errors.ts";
 
 /** Levels of the log, from most to least talkative. */
@@ -44,6 +46,16 @@ export interface Config {
   readonly jobTotalConcurrency: number | undefined;
   /** `APIFORGE_CONNECTIONS_PER_ADDRESS`: connections that one address may have open at a time. */
   readonly maxConnectionsPerAddress: number;
+  /** `APIFORGE_TLS_KEY_FILE`: private key in PEM; with it the server speaks TLS. */
+  readonly tlsKeyFile: string | undefined;
+  /** `APIFORGE_TLS_CERT_FILE`: its certificate and those that lead to an authority, in PEM. */
+  readonly tlsCertFile: string | undefined;
+  /** `APIFORGE_CLIENT_CA_FILE`: authorities of client certificates in PEM; absent, nobody is asked for one. */
+  readonly clientCaFile: string | undefined;
+  /** `APIFORGE_CLIENT_CRL_FILE`: their revocation lists in PEM. */
+  readonly clientCrlFile: string | undefined;
+  /** `APIFORGE_TRUSTED_PROXIES`: networks of the proxies whose `Client-Cert` is believed, with commas between. */
+  readonly trustedProxies: readonly string[];
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
   /** `APIFORGE_ACCESS_LOG`: which answers get a line in the log. */
@@ -84,6 +96,11 @@ const settings = {
     parse: integer(1, 1_000_000),
     default: 10_000,
   },
+  tlsKeyFile: { name: "APIFORGE_TLS_KEY_FILE", parse: text, default: undefined },
+  tlsCertFile: { name: "APIFORGE_TLS_CERT_FILE", parse: text, default: undefined },
+  clientCaFile: { name: "APIFORGE_CLIENT_CA_FILE", parse: text, default: undefined },
+  clientCrlFile: { name: "APIFORGE_CLIENT_CRL_FILE", parse: text, default: undefined },
+  trustedProxies: { name: "APIFORGE_TRUSTED_PROXIES", parse: networks, default: [] },
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
   accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
   serverTiming: { name: "APIFORGE_SERVER_TIMING", parse: flag, default: false },
@@ -129,6 +146,24 @@ export function settingNames(): readonly { readonly name: string; readonly defau
     name: setting.name,
     default: String(setting.default ?? ""),
   }));
+}
+
+/** The environment variable of a setting. */
+export function settingName(setting: keyof Config): string {
+  return settings[setting].name;
+}
+
+function networks(value: string): readonly string[] | Problem {
+  const list = value.split(",").map((network) => network.trim());
+  const isNetwork = (text: string): boolean => {
+    const [address = "", prefix = "0", ...rest] = text.split("/");
+    const bits = isIPv6(address) ? 128 : 32;
+    const isLength = /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
+    return isIP(address) !== 0 && isLength && rest.length === 0;
+  };
+  return list.every(isNetwork)
+    ? list
+    : new Problem("networks such as 10.0.0.0/8, with commas between");
 }
 
 function text(value: string): string {

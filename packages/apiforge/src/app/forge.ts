@@ -13,6 +13,7 @@ import {
   type Edge,
   type EdgeOptions,
   type ErrorReporter,
+  type IdentifyCertificate,
   type IntrospectionOptions,
   type OnError,
   type ServerLimits,
@@ -31,6 +32,7 @@ import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
+import { clientCertificates, readTlsFiles, watchTlsFiles } from "./tls-files.ts";
 import { mergeSystems, type System } from "./system.ts";
 import { ownIssuer, tokenSystem } from "./token-system.ts";
 
@@ -44,6 +46,8 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** Who the holder of a client certificate is; default a subject and tenant of its own for each. */
+  readonly identifyCertificate?: IdentifyCertificate;
   /** Who is asked about tokens that are no JWTs (RFC 7662); default nobody, and they are refused. */
   readonly introspection?: IntrospectionOptions;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
@@ -158,18 +162,24 @@ async function assemble(
   system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
+  const files = await readTlsFiles(config);
+  const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
   const secretOfKeys = deployment.secretFor(keySecretPurpose);
   const edge = await buildEdge(config, system, opened, deployment, durable, log, {
     ...options,
+    ...(files.tls === undefined ? {} : { tls: files.tls }),
+    ...(certificates === undefined ? {} : { certificates }),
     keys: createKeyVerifier(secretOfKeys, durable, systemClock, usage),
     authoriser: { ...authoriserOptions(options.authoriser ?? {}, durable, revocations), keyMode },
   });
+  const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
+    watched.stop();
     await edge.close();
-    await usage.flush();
     await leases.close();
+    await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -195,10 +205,12 @@ async function buildEdge(
   deployment: Deployment,
   durable: Durable,
   log: Log,
-  options: Omit<ForgeOptions, "authoriser"> & Required<Pick<EdgeOptions, "authoriser" | "keys">>,
+  options: Omit<ForgeOptions, "authoriser"> &
+    Pick<EdgeOptions, "tls" | "certificates"> &
+    Required<Pick<EdgeOptions, "authoriser" | "keys">>,
 ): Promise<Edge> {
   const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
-  const { limits = {}, issuers: added = [] } = options;
+  const { limits = {}, issuers: added = [], tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { limitLog } = store;
   return createEdge({
@@ -229,6 +241,8 @@ async function buildEdge(
     ...(api === undefined ? {} : { api }),
     ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(certificates === undefined ? {} : { certificates }),
   });
 }
 

@@ -1,3 +1,4 @@
+import type { TlsOptions } from "node:tls";
 import Fastify, {
   type FastifyInstance,
   type FastifyRequest,
@@ -26,6 +27,8 @@ import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metr
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
+import { renewTls, tlsOptions, type TlsMaterial } from "./tls.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitJournal } from "./limits/journal.ts";
@@ -67,6 +70,10 @@ export interface EdgeOptions {
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
   readonly jwks?: () => object | Promise<object>;
+  /** Serves over TLS; default not. */
+  readonly tls?: TlsMaterial;
+  /** Asks callers for client certificates, for routes that need one; default not. */
+  readonly certificates?: ClientCertificates;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
   /** One line in the log for each answer; default none. */
@@ -110,6 +117,12 @@ export interface Edge {
   }): Promise<{ readonly url: string }>;
   /** Sends one request without a socket, for tests. */
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
+  /**
+   * Serves connections from now on with this key and certificate, and the authorities that
+   * {@link EdgeOptions.certificates} has now.
+   * @throws {TypeError} for a server without TLS, and Node's error for material that does not fit together.
+   */
+  renewTls(material: TlsMaterial): void;
   /**
    * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
    * Resolves when no connection is open; calling it again waits for the same end.
@@ -159,6 +172,7 @@ export function createEdge(given: EdgeOptions): Edge {
   const services: Services = {
     durable: options.durable,
     authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
+    certificates: options.certificates,
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,
@@ -189,6 +203,7 @@ export function createEdge(given: EdgeOptions): Edge {
     pipeline,
     takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
     versions,
+    options.tls && tlsOptions(options.tls, options.certificates?.ca),
   );
   capConnections(
     server.server,
@@ -222,6 +237,7 @@ export function createEdge(given: EdgeOptions): Edge {
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
+    renewTls: (material) => renewTls(server.server, material, options.certificates?.ca),
     close() {
       closing.abort();
       closed ??= close();
@@ -241,7 +257,15 @@ function createServer(
   pipeline: Pipeline,
   requestTimeout: number,
   versions: VersionChoice | undefined,
+  tls: TlsOptions | undefined,
 ): FastifyInstance {
+  const http = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout,
+    connectionsCheckingInterval: timeoutCheckIntervalMs,
+    // Node would answer a missing Host without our envelope; the guard does it.
+    requireHostHeader: false,
+  };
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -257,13 +281,7 @@ function createServer(
     rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
-    http: {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout,
-      connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the guard does it.
-      requireHostHeader: false,
-    },
+    ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
   });
   // Declared here so that all requests have one shape; the first stage sets it.
   server.decorateRequest("exchange");

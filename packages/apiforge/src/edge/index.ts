@@ -34,6 +34,14 @@ export {
 } from "./auth/dev-issuer.ts";
 export type { CacheOptions } from "./caching/cache-control.ts";
 export type { PreconditionOptions } from "./caching/precondition.ts";
+export {
+  ClientCertificates,
+  type CertificateHolder,
+  type IdentifyCertificate,
+  type VerifiedCertificate,
+} from "./certificates/client-certificates.ts";
+export type { TrustOptions } from "./certificates/trust.ts";
+export type { TlsMaterial } from "./tls.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";

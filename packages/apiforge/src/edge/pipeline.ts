@@ -5,6 +5,7 @@ import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
 import type { Authorisers } from "./auth/authorisers.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -29,6 +30,7 @@ import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
+import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
 import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
@@ -51,6 +53,8 @@ import { versionConstraint, type VersionChoice } from "./versions/version-choice
 export interface Services {
   readonly durable: DurableBackend;
   readonly authorisers: Authorisers;
+  /** Undefined where no client certificates are asked for. */
+  readonly certificates: ClientCertificates | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -82,7 +86,11 @@ function builtInStages(services: Services): StageTable {
   const answering = backend(services);
   const policyOf = policies(services.cors);
   return {
-    guard: [observe(services.observers, services.stopwatch), guard],
+    guard: [
+      observe(services.observers, services.stopwatch),
+      guard,
+      dropForeignCertificates(services.certificates),
+    ],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [
       preflight(services.routes, policyOf),
@@ -94,7 +102,9 @@ function builtInStages(services: Services): StageTable {
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
+      identifyCertificate(services.certificates),
       authenticate(services.authorisers),
+      bindToken(services.certificates),
     ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],

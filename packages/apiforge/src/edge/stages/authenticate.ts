@@ -15,7 +15,9 @@ import type { Enter, Stage } from "../stage.ts";
 export function authenticate({ tokens, keys }: Authorisers): Stage {
   const byToken: Enter = (exchange) => admit(exchange, tokens.authorise(bearerToken(exchange)));
   return function authenticateOn(route) {
-    if (route === undefined || route.auth === "none") return undefined;
+    if (route === undefined || route.auth === "none" || route.auth === "certificate") {
+      return undefined;
+    }
     if (route.auth === "jwt") return { enter: byToken };
     if (keys === undefined) return { enter: withoutKeys(route, byToken) };
     const byKey = keyEntry(keys, route.keyMode ?? keys.mode);
