@@ -27,7 +27,7 @@ import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 import { createOpenApi, type ApiDescription } from "./openapi/openapi.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
-import type { Route } from "./route.ts";
+import { takesRawBody, type Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
 import type { DurableBackend } from "./stages/backend.ts";
 import { requestId } from "./stages/correlate.ts";
@@ -113,7 +113,9 @@ export function createEdge(options: EdgeOptions): Edge {
   const { log, clock } = options;
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
-  const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
+  const takesStreams = options.routes.some(
+    (route) => route.body instanceof BatchBody || takesRawBody(route),
+  );
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
