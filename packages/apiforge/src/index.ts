@@ -4,14 +4,23 @@
  * @module
  */
 export {
+  apiKeys,
   auditLog,
   createForge,
   defineMigration,
   readConfig,
   runForge,
+  type ApiKeyInfo,
+  type ApiKeys,
+  type AuthoriserSettings,
+  type CallerContext,
   type Config,
+  type Deployment,
   type Forge,
   type ForgeOptions,
+  type IssuedKey,
+  type KeyMode,
+  type NewApiKey,
   type System,
 } from "./app/index.ts";
 export {
@@ -82,6 +91,7 @@ export {
   type CallTypes,
   type ClaimMap,
   type ClaimSource,
+  type ApiDescription,
   type CorsOptions,
   type CrossTenantAccess,
   type CrossTenantAttempt,
@@ -111,6 +121,7 @@ export {
   type Steps,
   type UnknownFields,
   type TrustedIssuer,
+  type VersionOptions,
   type SubjectPart,
 } from "./edge/index.ts";
 export {

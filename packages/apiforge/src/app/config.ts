@@ -18,6 +18,8 @@ export interface Config {
   readonly dataDir: string;
   /** `DATABASE_URL`: a `postgres://` URL switches the store; absent, SQLite in `dataDir` is used. */
   readonly databaseUrl: string | undefined;
+  /** `REDIS_URL`: takes load off PostgreSQL where several nodes count limits together; not used with SQLite. */
+  readonly redisUrl: string | undefined;
   /** `APIFORGE_DATABASE_POOL`: connections to PostgreSQL. */
   readonly databasePool: number;
   /** `APIFORGE_TRANSACTION_LIMIT_MS`: longest transaction before it is cut off. */
@@ -28,7 +30,7 @@ export interface Config {
   readonly jwtIssuer: string;
   /** `APIFORGE_JWT_AUDIENCE`: required `aud` of tokens. */
   readonly jwtAudience: string;
-  /** `APIFORGE_SECRET`: signs cursors; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
+  /** `APIFORGE_SECRET`: signs cursors, digests API keys; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
   readonly secret: string | undefined;
   /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs, consumers and schedules here. */
   readonly jobConcurrency: number;
@@ -53,6 +55,7 @@ const settings = {
   port: { name: "PORT", parse: integer(0, 65_535), default: 4000 },
   dataDir: { name: "APIFORGE_DATA_DIR", parse: text, default: "./data" },
   databaseUrl: { name: "DATABASE_URL", parse: url("postgres:", "postgresql:"), default: undefined },
+  redisUrl: { name: "REDIS_URL", parse: url("redis:", "rediss:"), default: undefined },
   databasePool: { name: "APIFORGE_DATABASE_POOL", parse: integer(2, 200), default: 10 },
   transactionLimitMs: {
     name: "APIFORGE_TRANSACTION_LIMIT_MS",

@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import { pino } from "pino";
@@ -9,17 +8,25 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type ApiDescription,
+  type AuthoriserOptions,
   type CorsOptions,
   type Edge,
   type ErrorReporter,
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
+  type VersionOptions,
 } from "../edge/index.ts";
+import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
+import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
+import { createDeployment, type Deployment } from "./deployment.ts";
+import { keySecretPurpose } from "./keys/api-keys.ts";
+import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
@@ -38,8 +45,14 @@ export interface ForgeOptions {
   readonly issuers?: readonly TrustedIssuer[];
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
+  /** How verified callers are remembered, and what is added to them. */
+  readonly authoriser?: AuthoriserSettings;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** What `/openapi.json` and `/docs` say of the whole; default title `API`, version `0.0.0`. */
+  readonly api?: ApiDescription;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
   readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
@@ -85,22 +98,33 @@ export async function createForge(
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
+  let leases: Leases | undefined;
   try {
-    return await assemble(config, system, store, log, options);
+    leases = await openLeases(config, store, log);
+    return await assemble(config, system, { store, leases }, log, options);
   } catch (error) {
+    await leases?.close();
     await store.close();
     throw keysFailure(error);
   }
 }
 
+/** What a server keeps open until it stops. */
+interface Opened {
+  readonly store: Store;
+  readonly leases: Leases;
+}
+
 async function assemble(
   config: Config,
   system: Required<System>,
-  store: Store,
+  opened: Opened,
   log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
+  const { store, leases } = opened;
   const runsJobs = config.jobConcurrency > 0;
+  const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
     store,
     log,
@@ -114,14 +138,29 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const secret = deploymentSecret(config.secret, config.dataDir);
+  const revocations = new RevocationWatch({
+    durable,
+    clock: systemClock,
+    singleProcess: store.capabilities.singleProcess,
+    transactionLimitMs: config.transactionLimitMs,
+  });
+  await revocations.refresh();
+  const deployment = createDeployment(secret, {
+    clock: systemClock,
+    forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
+  });
+  system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
+    ...options,
+    authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
+  });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await edge.close();
+    await leases.close();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -143,31 +182,40 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  store: Store,
+  { store, leases }: Opened,
+  deployment: Deployment,
   durable: Durable,
   log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
+  options: Omit<ForgeOptions, "authoriser"> & { readonly authoriser: AuthoriserOptions },
 ): Promise<Edge> {
+  const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
+  const { limits = {}, issuers: added = [] } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
+  const { clock, secretFor } = deployment;
+  const { limitLog } = store;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
     limits,
     durable,
+    usageStore: durable,
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    cursorKey: hash(
-      "sha256",
-      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
-      "buffer",
-    ),
+    keys: createKeyVerifier(secretFor(keySecretPurpose), durable, clock),
+    authoriser,
+    cursorKey: secretFor("cursor"),
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
+    leases,
+    showLimits: true,
+    ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(api === undefined ? {} : { api }),
+    ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
   });
 }

@@ -13,6 +13,9 @@ export {
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
+export type { Revocations } from "./auth/revocations.ts";
+export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
 export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
 export type {
@@ -66,6 +69,7 @@ export {
   type Steps,
 } from "./stage.ts";
 export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LeaseSource } from "./limits/lease-desk.ts";
 export type { LimitBy, LimitOptions } from "./limits/policy.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { Relay, Responder, SelfWritten, StageHeaders } from "./relay.ts";
@@ -97,4 +101,5 @@ export {
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
+export type { VersionOptions } from "./versions/version-choice.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

@@ -4,8 +4,7 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
-import type { PrincipalCache } from "./auth/principal-cache.ts";
-import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { Authorisers } from "./auth/authorisers.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -32,6 +31,7 @@ import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
+import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
@@ -45,12 +45,13 @@ import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
+import type { UsageBook } from "./versions/usage-book.ts";
+import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 
 /** What the stages work with. */
 export interface Services {
   readonly durable: DurableBackend;
-  readonly verifier: TokenVerifier;
-  readonly principals: PrincipalCache;
+  readonly authorisers: Authorisers;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -71,6 +72,9 @@ export interface Services {
   readonly cors: CorsOptions | undefined;
   readonly limits: LimitBook;
   readonly load: LoadLimit | undefined;
+  readonly versions: VersionChoice | undefined;
+  /** Where callers of deprecated routes are counted. */
+  readonly usage: UsageBook | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -81,13 +85,17 @@ function builtInStages(services: Services): StageTable {
   return {
     guard: [observe(services.observers, services.stopwatch), guard],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
-    route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
-    version: [version(services.clock), conditional(services.errorHooks)],
+    route: [
+      preflight(services.routes, policyOf),
+      chooseVersion(services.versions),
+      refuseUnrouted(services.allowedMethods),
+    ],
+    version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
-      authenticate(services.verifier, services.principals),
+      authenticate(services.authorisers),
     ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
@@ -173,6 +181,9 @@ export class Pipeline {
       method: route.method,
       url: route.path,
       bodyLimit: route.maxBodyBytes,
+      ...(route.version === undefined
+        ? {}
+        : { constraints: { [versionConstraint]: route.version } }),
       config: { stages },
       handler: (request) => {
         bodyDeadline.end(request.raw);

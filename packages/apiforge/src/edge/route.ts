@@ -19,8 +19,11 @@ export type WritingMethod = (typeof writingMethods)[number];
 /** A GET answers HEAD as well. */
 export type Method = "GET" | WritingMethod;
 
-/** `jwt`: a bearer token is required. `optional`: one that is sent must be good. `none`: anybody may call. */
-export type Auth = "jwt" | "optional" | "none";
+/**
+ * `jwt`: a bearer token is required. `key`: an API key. `any`: one of both. `optional`: neither, but
+ * what is sent must be good. `none`: anybody may call.
+ */
+export type Auth = "jwt" | "key" | "any" | "optional" | "none";
 
 /** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
 export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
@@ -95,7 +98,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly query: Query;
   readonly headers: Headers;
   readonly body: Body;
-  /** Undefined on a route with `auth: "none"`, and for a caller without a token where it is optional. */
+  /** Undefined on a route with `auth: "none"`, and for a caller without a token or key where it is optional. */
   readonly principal: Caller;
   /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
@@ -157,7 +160,9 @@ export interface RouteOptions<
   readonly auth?: A;
   /** Roles that may call; default every role. */
   readonly roles?: readonly string[];
-  /** Scopes that a token must all carry; default none. */
+  /** Scopes that a caller must all have, which for `roles` stand in where its role is not among them; default none. */
+  readonly orScopes?: readonly string[];
+  /** Scopes that a caller must all have; default none. */
   readonly scopes?: readonly string[];
   /** Default: every parameter of the path is a string. */
   readonly params?: ParamsSchema;
@@ -233,6 +238,7 @@ export interface Route extends HttpFacts {
   readonly path: string;
   readonly auth: Auth;
   readonly roles: readonly string[] | undefined;
+  readonly orScopes: readonly string[];
   readonly scopes: readonly string[];
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
@@ -348,6 +354,7 @@ export function defineRoute<
     path,
     auth,
     roles: options.roles,
+    orScopes: options.orScopes ?? [],
     scopes: options.scopes ?? [],
     params: options.params,
     query: options.query,
@@ -405,13 +412,17 @@ function refuseContradictions(route: Route): void {
   if (keepsItems && route.unknownFields !== "refuse") {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
-  if (route.auth !== "jwt" && (route.roles !== undefined || route.scopes.length > 0)) {
-    throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
+  const isKnown = route.auth !== "none" && route.auth !== "optional";
+  if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
+    throw new TypeError(`${name}: roles and scopes need auth "jwt", "key" or "any"`);
+  }
+  if (route.roles === undefined && route.orScopes.length > 0) {
+    throw new TypeError(`${name}: orScopes stand in for roles, of which there are none`);
   }
   const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));
   if (needsCaller !== undefined) {
     throw new TypeError(
-      `${name}: limit ${needsCaller.name} counts callers, which needs auth "jwt"`,
+      `${name}: limit ${needsCaller.name} counts callers, which needs auth other than "none"`,
     );
   }
   if (route.maxInFlight !== undefined && !(route.maxInFlight >= 1)) {

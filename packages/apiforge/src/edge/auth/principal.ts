@@ -12,6 +12,8 @@ export interface Principal {
   readonly plan?: string;
   /** Id of the credential, where it has one: limits and logs tell callers of one subject apart by it. */
   readonly credentialId?: string;
+  /** What the deployment adds; see `AuthoriserOptions.enrich`. */
+  readonly context?: Readonly<Record<string, unknown>>;
   /** Every claim of the verified token. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }

@@ -2,6 +2,12 @@
 export const components = {
   securitySchemes: {
     bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    apiKey: {
+      type: "apiKey",
+      in: "header",
+      name: "X-Api-Key",
+      description: "Or as `Authorization: Bearer`, like a token.",
+    },
   },
   parameters: {
     RequestId: {
