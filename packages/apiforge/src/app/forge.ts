@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
-import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
 import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
@@ -25,6 +24,7 @@ import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
+import { openLogs, type Logs } from "./log.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
@@ -92,16 +92,15 @@ export async function createForge(
   options: ForgeOptions = {},
 ): Promise<Forge> {
   const config: Config = { ...readConfig(), ...options.config };
-  const log =
-    options.log ??
-    pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const logs = openLogs(config, options.log);
+  const { log } = logs;
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
   let leases: Leases | undefined;
   try {
     leases = await openLeases(config, store, log);
-    return await assemble(config, system, { store, leases }, log, options);
+    return await assemble(config, system, { store, leases, logs }, options);
   } catch (error) {
     await leases?.close();
     await store.close();
@@ -113,16 +112,17 @@ export async function createForge(
 interface Opened {
   readonly store: Store;
   readonly leases: Leases;
+  readonly logs: Logs;
 }
 
 async function assemble(
   config: Config,
   system: Required<System>,
   opened: Opened,
-  log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
-  const { store, leases } = opened;
+  const { store, leases, logs } = opened;
+  const { log } = logs;
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
@@ -152,7 +152,7 @@ async function assemble(
   system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
+  const edge = await buildEdge(config, system, opened, deployment, durable, {
     ...options,
     authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
   });
@@ -182,10 +182,9 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  { store, leases }: Opened,
+  { store, leases, logs: { log, lines } }: Opened,
   deployment: Deployment,
   durable: Durable,
-  log: Log,
   options: Omit<ForgeOptions, "authoriser"> & { readonly authoriser: AuthoriserOptions },
 ): Promise<Edge> {
   const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
@@ -207,7 +206,7 @@ async function buildEdge(
     authoriser,
     cursorKey: secretFor("cursor"),
     ready: () => store.check(),
-    ...evidenceOptions(config, durable),
+    ...evidenceOptions(config, durable, lines),
     leases,
     showLimits: true,
     ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),

@@ -23,7 +23,7 @@ import {
   type StageTable,
 } from "./route-stages.ts";
 import type { Route } from "./route.ts";
-import { send, write } from "./send.ts";
+import { headOf, send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
 import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
@@ -124,7 +124,11 @@ export class Pipeline {
     server.addHook("onRequest", (request, reply, done) => {
       const stages = request.routeOptions.config.stages ?? this.#unrouted;
       const exchange = this.#begin(stages, request, reply);
-      this.#enter(stages, stages.early, exchange, () => done());
+      this.#enter(stages, stages.early, exchange, () => {
+        // What no declared route answers, the server's own paths do.
+        if (stages.route === undefined) headOf(exchange);
+        done();
+      });
     });
     server.setErrorHandler((error, request, reply) => this.fail(error, request, reply));
   }
@@ -146,6 +150,8 @@ export class Pipeline {
     const stages = request.routeOptions.config?.stages ?? this.#unrouted;
     // Errors of the router itself come here without having passed a stage.
     const exchange = request.exchange ?? this.#begin(stages, request, reply);
+    // Where Fastify has not read the whole body.
+    if (reply.hasHeader("connection")) exchange.putHeader("connection", "close");
     const answer = failureAnswer(error, exchange, this.#services.errorHooks);
     try {
       send(exchange, stages, answer, this.#services);
