@@ -1,6 +1,5 @@
 import { once } from "node:events";
-import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
-import type { IncomingMessage } from "node:http";
+import { Agent } from "node:https";
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 import { connect, TLSSocket } from "node:tls";
 import { ManualClock } from "@apiforge/testing";
@@ -18,6 +17,7 @@ import { answerClientError } from "../../../src/edge/client-error.ts";
 import { signingKey, type SigningKey } from "../auth/token-fixture.ts";
 import { startHarness } from "../edge-harness.ts";
 import { Authority, hoursFromNow, type Credentials } from "./authority.ts";
+import { callHttps, type HttpsAnswer, type HttpsCall } from "./https-call.ts";
 
 const who = z.object({
   subject: z.string(),
@@ -95,31 +95,17 @@ async function serve(options: Partial<EdgeOptions> = {}, trustedProxies: readonl
   };
 }
 
-interface Answer {
-  readonly status: number;
+interface Answer extends HttpsAnswer {
   readonly body: {
     readonly subject?: string;
     readonly certificate?: string | null;
     readonly error?: { readonly code: string; readonly message: string };
   };
-  readonly socket: TLSSocket;
 }
 
-/** `session`: of an earlier connection, to go on with. */
-type CallOptions = RequestOptions & { readonly session?: Buffer };
-
-async function get(port: number, path: string, options: CallOptions = {}): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const given = { host: "127.0.0.1", port, path, ca: root.cert, agent: false, ...options };
-  httpsRequest(given, resolve).on("error", reject).end();
-  const answer = await promise;
-  const socket = answer.socket as TLSSocket;
-  const chunks = await Array.fromAsync(answer as AsyncIterable<Buffer>);
-  return {
-    status: answer.statusCode ?? 0,
-    body: JSON.parse(Buffer.concat(chunks).toString("utf8")) as Answer["body"],
-    socket,
-  };
+async function get(port: number, path: string, call: HttpsCall = {}): Promise<Answer> {
+  const answer = await callHttps(port, path, { ca: root.cert, ...call });
+  return { ...answer, body: answer.body as Answer["body"] };
 }
 
 /** Status and code, or subject, of an answer. */
@@ -266,7 +252,7 @@ describe("beside a token", () => {
     // Twice each: the second answer comes out of the cache of verified tokens.
     for (let turn = 0; turn < 2; turn++) {
       for (const path of ["/token", "/accounts"]) {
-        const call = (options: RequestOptions) => get(served.port, path, { ...options, headers });
+        const call = (options: HttpsCall) => get(served.port, path, { ...options, headers });
         expect(gist(await call(client))).toBe("200 usr_1");
         expect(gist(await call(other))).toBe("401 invalid_token");
       }
