@@ -233,7 +233,6 @@ async function buildEdge(
     ready: () => store.check(),
     ...evidenceOptions(config, durable),
     leases,
-    showLimits: true,
     ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),

@@ -102,8 +102,6 @@ export interface EdgeOptions {
   readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
   /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
   readonly leases?: LeaseSource;
-  /** Serves `GET /v1/limits/:subject` to admins; default false. */
-  readonly showLimits?: boolean;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -154,7 +152,7 @@ const defaultMaxConnectionsPerAddress = 10_000;
  */
 export function createEdge(given: EdgeOptions): Edge {
   const { log, clock } = given;
-  const shown = given.showLimits ? [limitsRoute(() => limits, given.routes)] : [];
+  const shown = given.limits?.shown === true ? [limitsRoute(() => limits, given.routes)] : [];
   const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
