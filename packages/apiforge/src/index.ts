@@ -139,6 +139,13 @@ export {
   type TokenReply,
   type TokensOptions,
 } from "./features/tokens/index.ts";
+export {
+  defineProxy,
+  upstream,
+  type ProxyOptions,
+  type Upstream,
+  type UpstreamOptions,
+} from "./gateway/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {
   exponential,

@@ -29,6 +29,7 @@ function describeFault(fault: AuditFault): string {
 
 function printable(id: string): string {
   if (/^[\w-]{1,64}$/.test(id)) return id;
-  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const escaped = (unit: string): string =>
+    `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return JSON.stringify(id.slice(0, 64)).replaceAll(/[^\x20-\x7e]/g, escaped);
 }

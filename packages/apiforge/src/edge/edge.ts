@@ -39,7 +39,7 @@ import { openApiDocuments } from "./openapi/documents.ts";
 import type { ApiDescription } from "./openapi/openapi.ts";
 import { mountReference } from "./reference/mount-reference.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
-import type { Route } from "./route.ts";
+import { takesRawBody, type Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
 import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
 import {
@@ -158,7 +158,9 @@ export function createEdge(given: EdgeOptions): Edge {
   const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
-  const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
+  const takesStreams = options.routes.some(
+    (route) => route.body instanceof BatchBody || takesRawBody(route),
+  );
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");

@@ -23,7 +23,8 @@ import {
   type RouteStages,
   type StageTable,
 } from "./route-stages.ts";
-import type { Route } from "./route.ts";
+import type { Responder } from "./relay.ts";
+import { takesRawBody, type Route } from "./route.ts";
 import { send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
 import { admitEarly, admitLate } from "./stages/admit.ts";
@@ -120,6 +121,17 @@ export class Pipeline {
   readonly #services: Services;
   readonly #table: StageTable;
   readonly #unrouted: RouteStages;
+  readonly #responder: Responder = {
+    answer: (exchange, outgoing) => {
+      const stages = exchange.request.routeOptions.config.stages ?? this.#unrouted;
+      try {
+        send(exchange, stages, outgoing, this.#services);
+      } catch (error) {
+        exchange.reply.send(error);
+      }
+    },
+    refuse: (exchange, error) => void exchange.reply.send(error),
+  };
 
   /** @throws {TypeError} for two stages of one name. */
   constructor(services: Services, added: readonly PlacedStage[]) {
@@ -174,6 +186,7 @@ export class Pipeline {
   #addRoute(server: FastifyInstance, route: Route): void {
     const stages = stagesOf(this.#table, route);
     const { bodyDeadline } = this.#services;
+    const { relay } = route;
     server.route({
       method: route.method,
       url: route.path,
@@ -185,6 +198,7 @@ export class Pipeline {
       handler: (request) => {
         bodyDeadline.end(request.raw);
         this.#enter(stages, stages.late, request.exchange, () => {
+          if (relay !== undefined) return relay.begin(request.exchange, this.#responder);
           throw new TypeError(`No stage answered ${route.method} ${route.path}`);
         });
       },
@@ -214,14 +228,15 @@ export class Pipeline {
 }
 
 /** What parses the bodies of a route that takes more than JSON. */
-function bodyParser({ body }: Route): ((context: FastifyInstance) => void) | undefined {
+function bodyParser(route: Route): ((context: FastifyInstance) => void) | undefined {
+  const { body } = route;
   if (body === "bytes") {
     return (context) =>
       context.addContentTypeParser("*", { parseAs: "buffer" }, (_request, bytes, done) =>
         done(null, bytes),
       );
   }
-  if (!(body instanceof BatchBody)) return undefined;
+  if (!(body instanceof BatchBody) && !takesRawBody(route)) return undefined;
   return (context) =>
     context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
 }

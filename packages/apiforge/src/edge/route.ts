@@ -7,6 +7,7 @@ import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
 import { limitPolicy, namesCaller, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 import type { List } from "./list.ts";
+import type { Relay } from "./relay.ts";
 import { httpFacts, type HttpFacts, type HttpOptions } from "./route-http.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { TextReply } from "./text-reply.ts";
@@ -267,8 +268,15 @@ export interface Route extends HttpFacts {
   readonly critical: boolean;
   readonly summary: string | undefined;
   readonly tags: readonly string[];
+  /** Answers instead of the handler. Without a declared body it is given the request's as it arrives. */
+  readonly relay?: Relay;
   /** A method, so that routes with different contexts fit in one list. */
   handler(context: AnyHandlerContext): Promise<Reply | ApiForgeError> | Reply | ApiForgeError;
+}
+
+/** True where the body is not read before it is passed on. */
+export function takesRawBody({ relay, body }: Route): boolean {
+  return relay !== undefined && body === undefined;
 }
 
 /** What callers of a route send and get, as types. */

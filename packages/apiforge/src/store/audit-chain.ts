@@ -42,7 +42,7 @@ export function toAuditEntry(row: Row): AuditEntry {
     id: String(row["id"]),
     tenant: String(row["tenant"]),
     // Whatever else somebody wrote there is not nobody.
-    subject: subject === null ? null : String(subject),
+    subject: subject === null || typeof subject === "string" ? subject : JSON.stringify(subject),
     action: String(row["action"]),
     detail: String(row["detail"]),
     requestId: String(row["request_id"]),

@@ -219,7 +219,11 @@ test("a route may mean something else by fields, or have none", async () => {
 });
 
 test("a query that is a choice or made of parts keeps its own parameter fields", async () => {
-  const answer = { method: "GET", auth: "none", replies: { 200: z.object({ id: z.string() }) } } as const;
+  const answer = {
+    method: "GET",
+    auth: "none",
+    replies: { 200: z.object({ id: z.string() }) },
+  } as const;
   const own = z.object({ fields: z.string() });
   const combined = defineRoute({
     ...answer,

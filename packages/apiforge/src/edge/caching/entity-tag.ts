@@ -23,5 +23,5 @@ const tagPattern = /(?<=^|,)[ \t]*((?:W\/)?"[^"]*")[ \t]*(?=,|$)/g;
 
 function matches(list: string, isIt: (member: string) => boolean): boolean {
   if (list.trim() === "*") return true;
-  return list.matchAll(tagPattern).some(([, member = ""]) => isIt(member));
+  return [...list.matchAll(tagPattern)].some(([, member = ""]) => isIt(member));
 }

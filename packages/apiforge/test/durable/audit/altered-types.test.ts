@@ -38,7 +38,7 @@ test.each([
   ["a subject of bytes in place of nobody", { subject: Buffer.from("usr_2") }],
   ["a subject that is empty in place of nobody", { subject: "" }],
 ])("%s is named as altered, at its place", async (_, altered) => {
-  expect(await verifyRow({ ...sound, ...altered } as Row)).toEqual({
+  expect(await verifyRow({ ...sound, ...altered })).toEqual({
     intact: false,
     fault: { kind: "altered", position: 1, n: 1, id: "aud_1" },
   });
