@@ -26,7 +26,12 @@ export function send(
 /** Sends `leaving` as it is. */
 export function write(exchange: Exchange, leaving: Outgoing, services: SendServices): void {
   const { reply, route } = exchange;
-  const { answer, seq, isReplay, stream } = leaving;
+  const { answer, seq, isReplay, stream, selfWritten } = leaving;
+  if (selfWritten !== undefined) {
+    reply.hijack();
+    selfWritten.write(reply.raw, reply.getHeaders(), services.isClosing());
+    return;
+  }
   reply.code(answer.status);
   // What a principal may see is not for caches in between, unless the handler says otherwise.
   if (route !== undefined && route.auth !== "none") reply.header("cache-control", "no-store");

@@ -33,8 +33,9 @@ async function attempt(
     id,
     log: silentLog,
     traceparent: undefined,
+    certificate: undefined,
     signal: new AbortController().signal,
-  } satisfies Pick<Exchange, "id" | "log" | "traceparent" | "signal">;
+  } satisfies Pick<Exchange, "id" | "log" | "traceparent" | "certificate" | "signal">;
   return durable.transact("attempt", { tenant, requestId: id, subject }, (tx) =>
     refuse({ tx, principal, request }, foreign),
   );

@@ -130,7 +130,8 @@ test("100,000 blocked keyed jobs are outside of what a claim of plain jobs reads
   );
   const plan = JSON.stringify(rows[0]?.["QUERY PLAN"][0].Plan);
   expect(plan).toContain('"Index Name":"forge_jobs_ready"');
-  expect(plan).not.toContain("Seq Scan");
+  // The one pack may be read whole: of so small a table PostgreSQL does as it likes.
+  expect(plan).not.toMatch(/"Seq Scan"[^{}]*"Relation Name":"forge_jobs"/);
   expect(plan).not.toContain("forge_jobs_lane");
   // Neither are they filtered out one by one.
   const filtered = [...plan.matchAll(/"Rows Removed by [^"]+":(\d+)/g)].map(([, count]) => count);

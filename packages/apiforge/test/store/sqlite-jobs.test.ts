@@ -135,7 +135,10 @@ test("jobs of a database from before packs go on, and new ones come after them",
   await open.close();
   // What the version before had.
   for (const table of packTables) await open.raw?.(`drop table ${table}`);
-  await open.raw?.("delete from forge_migrations where name = 'apiforge-0005-job-packs'");
+  await open.raw?.("alter table forge_jobs drop column traceparent");
+  await open.raw?.(
+    "delete from forge_migrations where name in ('apiforge-0005-job-packs', 'apiforge-0017-job-trace')",
+  );
   await open.reopen();
   await addKind(open.store, 10);
   await open.store.workers.register("after");

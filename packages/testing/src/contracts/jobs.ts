@@ -109,6 +109,7 @@ export function jobsContract(fixture: StoreFixture): void {
         deaths: 0,
         startInMs: null,
         deadlineInMs: null,
+        traceparent: null,
       });
       expect(await store.jobs.find(id)).toMatchObject({ state: "running", attempt: 1 });
     });

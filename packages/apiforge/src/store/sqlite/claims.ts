@@ -11,7 +11,8 @@ import {
   toClaimedJobs,
 } from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
-import { openLane, type LaneShare, type LaneTable } from "./lanes.ts";
+import type { LaneShare } from "./lane-shares.ts";
+import { openLane, type LaneTable } from "./lanes.ts";
 import type { PackRun, PackTable } from "./packs.ts";
 
 const promoteLimit = 1_000;
@@ -58,6 +59,7 @@ export class ClaimTable {
     this.#seen = connection.prepare(
       `select exists (select 1 from forge_lanes where queue = ?1 and ${openLane}) as lanes,
          exists (select 1 from forge_jobs where queue = ?1 and state = 1 and deaths > 0) as suspects,
+         exists (select 1 from forge_jobs where queue = ?1 and state = 1 and deaths = 0) as rows,
          exists (select 1 from forge_paused_queues where queue = ?1) as paused`,
     );
     this.#promote = connection.prepare(
@@ -106,8 +108,10 @@ export class ClaimTable {
 
   claim(queue: string, owner: string, limit: number, keyedLimit: number): readonly ClaimedJob[] {
     const isAllExpired = this.#upkeep();
-    const [hasLanes, hasSuspects, isPaused] = this.#survey(queue);
+    const { hasLanes, hasSuspects, hasRows, isPaused } = this.#survey(queue);
     if (isPaused) return [];
+    const claimRows = isAllExpired ? this.#claimReady : this.#claimUnexpired;
+    const rows = hasRows ? claimRows : undefined;
     const suspects = new SuspectRule(() => this.#holdsSuspect.get(owner) !== undefined);
     const claimed: ClaimedJob[] = [];
     const room = (): number => limit - claimed.length;
@@ -119,17 +123,20 @@ export class ClaimTable {
     const othersFirst = this.#othersFirst.delete(queue);
     if (!othersFirst) this.#othersFirst.add(queue);
     if (othersFirst) others();
-    if (room() > 0) claimed.push(...this.#claimPlain(queue, owner, room(), isAllExpired));
+    if (room() > 0) claimed.push(...this.#claimPlain(queue, owner, room(), rows));
     if (!othersFirst) others();
     return claimed;
   }
 
-  /** Rows and packs together in the order of priority and insertion. */
+  /**
+   * Rows and packs together in the order of priority and insertion. `rows` claims rows; undefined
+   * where there are none, as it costs 18 us to learn that.
+   */
   #claimPlain(
     queue: string,
     owner: string,
     limit: number,
-    isAllExpired: boolean,
+    rows: StatementSync | undefined,
   ): readonly ClaimedJob[] {
     const claimed: ClaimedJob[] = [];
     for (;;) {
@@ -137,9 +144,8 @@ export class ClaimTable {
       if (room === 0) return claimed;
       const run = this.#packs.next(queue);
       if (run === undefined) {
-        const statement = isAllExpired ? this.#claimReady : this.#claimUnexpired;
-        const rows = statement.all(owner, queue, room, this.#clock.now());
-        return claimed.concat(toClaimedJobs(rows));
+        const leased = rows?.all(owner, queue, room, this.#clock.now()) ?? [];
+        return claimed.concat(toClaimedJobs(leased));
       }
       claimed.push(...this.#claimUpTo(run, queue, owner, room));
     }
@@ -168,10 +174,15 @@ export class ClaimTable {
     return due?.["late"] !== 1 || this.#expireLate() < expireLimit;
   }
 
-  /** Whether the queue has open lanes, has suspects, is paused. */
-  #survey(queue: string): readonly [lanes: boolean, suspects: boolean, paused: boolean] {
+  /** What the queue has: open lanes, suspects, other ready rows, a pause. */
+  #survey(queue: string) {
     const seen = this.#seen.get(queue);
-    return [seen?.["lanes"] === 1, seen?.["suspects"] === 1, seen?.["paused"] === 1];
+    return {
+      hasLanes: seen?.["lanes"] === 1,
+      hasSuspects: seen?.["suspects"] === 1,
+      hasRows: seen?.["rows"] === 1,
+      isPaused: seen?.["paused"] === 1,
+    };
   }
 
   #promoteDue(): void {

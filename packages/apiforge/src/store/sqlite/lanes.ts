@@ -2,23 +2,14 @@ import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
 import type { JobLane, Pause } from "../contract.ts";
-import { rateHorizonUs, unlimitedConcurrency, type LaneChange } from "../job-row.ts";
+import { unlimitedConcurrency, type LaneChange } from "../job-row.ts";
 import type { SqliteConnection } from "./connection.ts";
+import { shareOut, type LaneShare } from "./lane-shares.ts";
 
 const wakeLimit = 1_000;
 /** A lane that may hand out jobs: the conditions of the index `forge_lanes_open`. */
 export const openLane =
   "waiting > 0 and running < concurrency and resting = 0 and paused_at is null";
-
-/** What a claim may take of one lane. */
-export interface LaneShare {
-  readonly key: string;
-  readonly jobs: number;
-  /** Microseconds between two starts; 0 for no rate. */
-  readonly spacingUs: number;
-  /** The first start that is left. */
-  readonly startAtUs: number;
-}
 
 /** Lanes: one row stands for all jobs of a queue with one key, and counts them. */
 export class LaneTable {
@@ -26,7 +17,7 @@ export class LaneTable {
   readonly #enter: StatementSync;
   readonly #change: StatementSync;
   readonly #wake: StatementSync;
-  readonly #share: StatementSync;
+  readonly #openLanes: StatementSync;
   readonly #serve: StatementSync;
   readonly #sweep: StatementSync;
   readonly #pause: StatementSync;
@@ -57,28 +48,9 @@ export class LaneTable {
          (select queue, key from forge_lanes where resting = 1 and next_at_us <= ?
           order by next_at_us limit ${wakeLimit})`,
     );
-    // Every lane its equal share first; what that leaves goes to the first that have more. The
-    // casts: node:sqlite binds every number as a fraction.
-    this.#share = connection.prepare(
-      `with asked as (
-         select cast(?2 as integer) as now_us, cast(?3 as integer) as jobs
-       ), lane as (
-         select key, turn, spacing_us, asked.jobs as asked, max(next_at_us, now_us) as start_at_us,
-           min(waiting, concurrency - running, asked.jobs,
-             case spacing_us when 0 then asked.jobs
-               else max(0, (now_us + ${rateHorizonUs - 1} - max(next_at_us, now_us)) / spacing_us + 1)
-             end) as capacity
-         from asked, forge_lanes where queue = ?1 and ${openLane} order by turn limit ?3
-       ), fair as (
-         select *, min(capacity, asked / count(*) over ()) as share from lane
-       ), rest as (
-         select *, asked - sum(share) over () as spare,
-           sum(capacity - share) over (order by turn) - (capacity - share) as wanted_before
-         from fair
-       )
-       select key, spacing_us, start_at_us,
-         share + max(0, min(capacity - share, spare - wanted_before)) as jobs
-       from rest order by turn`,
+    this.#openLanes = connection.prepare(
+      `select key, waiting, concurrency - running as free, spacing_us, next_at_us
+       from forge_lanes where queue = ? and ${openLane} order by turn limit ?`,
     );
     this.#serve = connection.prepare(
       `update forge_lanes set running = running + ?3, waiting = waiting - ?3, next_at_us = ?4,
@@ -127,13 +99,14 @@ export class LaneTable {
 
   /** What up to `limit` jobs are to be taken of, the lane served least recently first. */
   shares(queue: string, limit: number): readonly LaneShare[] {
-    const rows = this.#share.all(queue, this.#nowUs(), limit);
-    return rows.map((row) => ({
+    const lanes = this.#openLanes.all(queue, limit).map((row) => ({
       key: String(row["key"]),
-      jobs: Number(row["jobs"]),
+      waiting: Number(row["waiting"]),
+      free: Number(row["free"]),
       spacingUs: Number(row["spacing_us"]),
-      startAtUs: Number(row["start_at_us"]),
+      nextAtUs: Number(row["next_at_us"]),
     }));
+    return shareOut(lanes, limit, this.#nowUs());
   }
 
   /** Counts `taken` jobs as running; the lane's next turn comes after those of all others. */
