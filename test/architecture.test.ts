@@ -81,6 +81,8 @@ describe("forbidden imports", () => {
       'import "../../app/index.ts";',
       "features/search must not import app",
     ],
+    [`${core}/gateway/a.ts`, 'import "../store/index.ts";', "gateway must not import store"],
+    [`${core}/edge/a.ts`, 'import "../gateway/index.ts";', "edge must not import gateway"],
     [`${core}/app/a.ts`, 'import "../cli/index.ts";', "app must not import cli"],
     [`${core}/cli/a.ts`, 'import "../durable/index.ts";', "cli must not import durable"],
     [`${core}/newroom/a.ts`, "", "room newroom has no row"],

@@ -1,3 +1,4 @@
+import type { TlsOptions } from "node:tls";
 import Fastify, {
   type FastifyInstance,
   type FastifyRequest,
@@ -27,6 +28,8 @@ import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metr
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
+import { renewTls, tlsOptions, type TlsMaterial } from "./tls.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitJournal } from "./limits/journal.ts";
@@ -37,7 +40,7 @@ import { openApiDocuments } from "./openapi/documents.ts";
 import type { ApiDescription } from "./openapi/openapi.ts";
 import { mountReference } from "./reference/mount-reference.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
-import type { Route } from "./route.ts";
+import { takesRawBody, type Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
 import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
 import {
@@ -68,6 +71,10 @@ export interface EdgeOptions {
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
   readonly jwks?: () => object | Promise<object>;
+  /** Serves over TLS; default not. */
+  readonly tls?: TlsMaterial;
+  /** Asks callers for client certificates, for routes that need one; default not. */
+  readonly certificates?: ClientCertificates;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
   /** One line in the log for each answer; default none. */
@@ -96,8 +103,6 @@ export interface EdgeOptions {
   readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
   /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
   readonly leases?: LeaseSource;
-  /** Serves `GET /v1/limits/:subject` to admins; default false. */
-  readonly showLimits?: boolean;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -111,6 +116,12 @@ export interface Edge {
   }): Promise<{ readonly url: string }>;
   /** Sends one request without a socket, for tests. */
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
+  /**
+   * Serves connections from now on with this key and certificate, and the authorities that
+   * {@link EdgeOptions.certificates} has now.
+   * @throws {TypeError} for a server without TLS, and Node's error for material that does not fit together.
+   */
+  renewTls(material: TlsMaterial): void;
   /**
    * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
    * Resolves when no connection is open; calling it again waits for the same end.
@@ -142,11 +153,13 @@ const defaultMaxConnectionsPerAddress = 10_000;
  */
 export function createEdge(given: EdgeOptions): Edge {
   const { log, clock } = given;
-  const shown = given.showLimits ? [limitsRoute(() => limits, given.routes)] : [];
+  const shown = given.limits?.shown === true ? [limitsRoute(() => limits, given.routes)] : [];
   const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
-  const takesStreams = options.routes.some(({ body }) => body instanceof BatchBody);
+  const takesStreams = options.routes.some(
+    (route) => route.body instanceof BatchBody || takesRawBody(route),
+  );
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
@@ -162,6 +175,7 @@ export function createEdge(given: EdgeOptions): Edge {
   const services: Services = {
     durable: options.durable,
     authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
+    certificates: options.certificates,
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,
@@ -192,6 +206,7 @@ export function createEdge(given: EdgeOptions): Edge {
     pipeline,
     takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
     versions,
+    options.tls && tlsOptions(options.tls, options.certificates?.ca),
   );
   capConnections(
     server.server,
@@ -226,6 +241,7 @@ export function createEdge(given: EdgeOptions): Edge {
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
+    renewTls: (material) => renewTls(server.server, material, options.certificates?.ca),
     close() {
       closing.abort();
       closed ??= close();
@@ -245,7 +261,15 @@ function createServer(
   pipeline: Pipeline,
   requestTimeout: number,
   versions: VersionChoice | undefined,
+  tls: TlsOptions | undefined,
 ): FastifyInstance {
+  const http = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout,
+    connectionsCheckingInterval: timeoutCheckIntervalMs,
+    // Node would answer a missing Host without our envelope; the guard does it.
+    requireHostHeader: false,
+  };
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -261,13 +285,7 @@ function createServer(
     rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
-    http: {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout,
-      connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the guard does it.
-      requireHostHeader: false,
-    },
+    ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
   });
   // Declared here so that all requests have one shape; the first stage sets it.
   server.decorateRequest("exchange");
@@ -314,5 +332,10 @@ function mountDocuments(
   server.get("/openapi.json", ({ query }) => documentOf(query));
   mountReference(server, documentOf);
   const { jwks } = options;
-  if (jwks !== undefined) server.get("/.well-known/jwks.json", () => jwks());
+  if (jwks === undefined) return;
+  server.get("/.well-known/jwks.json", (_request, reply) => {
+    // Less than the hour and more that a key is published before it signs, and soon after one is distrusted.
+    reply.header("cache-control", "public, max-age=300");
+    return jwks();
+  });
 }

@@ -26,6 +26,11 @@ export interface RequestInfo {
   readonly traceparent: string | undefined;
   /** Writes lines that carry the request's id and trace. */
   readonly log: Log;
+  /**
+   * Thumbprint (`x5t#S256`) of the client certificate, on a route whose `certificate` asks for it. Of a
+   * `noted` one nothing is proved but that the caller has its key.
+   */
+  readonly certificate: string | undefined;
   /** Aborts when the client has gone, or the server stops: for what goes on after the handler, such as a stream. */
   readonly signal: AbortSignal;
 }
@@ -41,6 +46,7 @@ export class Exchange implements RequestInfo {
   readonly reply: FastifyReply;
   /** Set by `correlate`. */
   traceparent: string | undefined = undefined;
+  certificate: string | undefined = undefined;
   /** Set by `authenticate`. */
   principal: Principal | undefined = undefined;
   /** Set by `admit`: what the limits said that apply to this request. */

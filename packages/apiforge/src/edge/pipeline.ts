@@ -5,6 +5,7 @@ import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
 import type { Authorisers } from "./auth/authorisers.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -22,13 +23,15 @@ import {
   type RouteStages,
   type StageTable,
 } from "./route-stages.ts";
-import type { Route } from "./route.ts";
+import type { Responder } from "./relay.ts";
+import { takesRawBody, type Route } from "./route.ts";
 import { headOf, send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
 import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
+import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
 import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
@@ -51,6 +54,8 @@ import { versionConstraint, type VersionChoice } from "./versions/version-choice
 export interface Services {
   readonly durable: DurableBackend;
   readonly authorisers: Authorisers;
+  /** Undefined where no client certificates are asked for. */
+  readonly certificates: ClientCertificates | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -82,7 +87,11 @@ function builtInStages(services: Services): StageTable {
   const answering = backend(services);
   const policyOf = policies(services.cors);
   return {
-    guard: [observe(services.observers, services.stopwatch), guard],
+    guard: [
+      observe(services.observers, services.stopwatch),
+      guard,
+      dropForeignCertificates(services.certificates),
+    ],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [
       preflight(services.routes, policyOf),
@@ -94,7 +103,9 @@ function builtInStages(services: Services): StageTable {
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
+      identifyCertificate(services.certificates),
       authenticate(services.authorisers),
+      bindToken(services.certificates),
     ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
@@ -110,6 +121,17 @@ export class Pipeline {
   readonly #services: Services;
   readonly #table: StageTable;
   readonly #unrouted: RouteStages;
+  readonly #responder: Responder = {
+    answer: (exchange, outgoing) => {
+      const stages = exchange.request.routeOptions.config.stages ?? this.#unrouted;
+      try {
+        send(exchange, stages, outgoing, this.#services);
+      } catch (error) {
+        exchange.reply.send(error);
+      }
+    },
+    refuse: (exchange, error) => void exchange.reply.send(error),
+  };
 
   /** @throws {TypeError} for two stages of one name. */
   constructor(services: Services, added: readonly PlacedStage[]) {
@@ -170,6 +192,7 @@ export class Pipeline {
   #addRoute(server: FastifyInstance, route: Route): void {
     const stages = stagesOf(this.#table, route);
     const { bodyDeadline } = this.#services;
+    const { relay } = route;
     server.route({
       method: route.method,
       url: route.path,
@@ -181,6 +204,7 @@ export class Pipeline {
       handler: (request) => {
         bodyDeadline.end(request.raw);
         this.#enter(stages, stages.late, request.exchange, () => {
+          if (relay !== undefined) return relay.begin(request.exchange, this.#responder);
           throw new TypeError(`No stage answered ${route.method} ${route.path}`);
         });
       },
@@ -210,14 +234,15 @@ export class Pipeline {
 }
 
 /** What parses the bodies of a route that takes more than JSON. */
-function bodyParser({ body }: Route): ((context: FastifyInstance) => void) | undefined {
+function bodyParser(route: Route): ((context: FastifyInstance) => void) | undefined {
+  const { body } = route;
   if (body === "bytes") {
     return (context) =>
       context.addContentTypeParser("*", { parseAs: "buffer" }, (_request, bytes, done) =>
         done(null, bytes),
       );
   }
-  if (!(body instanceof BatchBody)) return undefined;
+  if (!(body instanceof BatchBody) && !takesRawBody(route)) return undefined;
   return (context) =>
     context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
 }

@@ -28,8 +28,13 @@ export function send(
 
 /** Sends `leaving` as it is. */
 export function write(exchange: Exchange, leaving: Outgoing, services: SendServices): void {
+  const { answer, stream, selfWritten } = leaving;
+  if (selfWritten !== undefined) {
+    const reply = headOf(exchange).hijack();
+    selfWritten.write(reply.raw, reply.getHeaders(), services.isClosing());
+    return;
+  }
   putHead(exchange, leaving, services);
-  const { answer, stream } = leaving;
   if (stream !== undefined) writeStream(exchange, answer.status, stream, services);
   else if (answer.body === "" || exchange.method === "HEAD") {
     const reply = headOf(exchange).code(answer.status);

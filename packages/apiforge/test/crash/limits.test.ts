@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { createDeployment, type ReadyServer, type StoreName } from "@apiforge/testing";
+import {
+  createDeployment,
+  startRedis,
+  type ReadyServer,
+  type RedisServer,
+  type StoreName,
+} from "@apiforge/testing";
 import { postgresUrl } from "@apiforge/testing/postgres-url";
 import { expect, test } from "vitest";
 
@@ -22,10 +28,12 @@ interface Run {
   readonly path: "/limited" | "/quota";
   readonly servers: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Killed with every second server, and started again after it. */
+  readonly redis?: RedisServer;
 }
 
 /** Requests until nothing is admitted any more, through servers that are killed meanwhile; answers how many were. */
-async function spendAll({ store, path, servers: count, env = {} }: Run): Promise<number> {
+async function spendAll({ store, path, servers: count, env = {}, redis }: Run): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "apiforge-limits-"));
   const file = join(folder, "admitted");
   const random = seededRandom(announcedSeed(`limits ${store} ${path}`));
@@ -45,8 +53,11 @@ async function spendAll({ store, path, servers: count, env = {} }: Run): Promise
     for (let kill = 0; kill < kills; kill++) {
       await delay(random() * longestLifeMs);
       const victim = kill % count;
+      const isRedisToo = kill % 2 === 1;
+      if (isRedisToo) await redis?.kill();
       await servers[victim]?.kill9();
       servers[victim] = await deployment.start();
+      if (isRedisToo) await redis?.restart();
     }
     life.isOver = true;
     await load;
@@ -83,4 +94,27 @@ test("no kill admits one request too many, and each costs a sixteenth at most", 
   expect(admitted).toBeLessThanOrEqual(limit);
   // In flight with those are the requests that waited for their record when the process died.
   expect(admitted).toBeGreaterThanOrEqual(limit - kills * (limit / 16 + clients));
+}, 60_000);
+
+// A kill loses a block, which is what was needed at once and a sixteenth of the limit at most.
+test.each([
+  { store: "sqlite", path: "/quota", servers: 1 },
+  { store: "postgres", path: "/limited", servers: 2 },
+  { store: "postgres", path: "/quota", servers: 2 },
+] as const)(
+  "no kill of $servers on $store admits one too many of $path, and each costs a block at most",
+  async (run) => {
+    const admitted = await spendAll(run);
+    expect(admitted).toBeLessThanOrEqual(limit);
+    expect(admitted).toBeGreaterThanOrEqual(limit - kills * (limit / 16 + 2 * clients));
+  },
+  60_000,
+);
+
+test("nor do two servers with a Redis that is killed and started again among them", async () => {
+  await using redis = await startRedis({ appendfsync: "everysec" });
+  const env = { REDIS_URL: redis.url };
+  const admitted = await spendAll({ store: "postgres", path: "/limited", servers: 2, env, redis });
+  expect(admitted).toBeLessThanOrEqual(limit);
+  expect(admitted).toBeGreaterThan(0);
 }, 60_000);

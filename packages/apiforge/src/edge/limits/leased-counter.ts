@@ -41,7 +41,7 @@ const mostAhead = 1_000;
 const lateTries = 3;
 
 /** How `policy` is given out. */
-export function spanOf({ windowMs, period }: LimitPolicy): LeaseSpan {
+function spanOf({ windowMs, period }: LimitPolicy): LeaseSpan {
   if (period !== undefined) return { period };
   return { windowMs, slotMs: Math.max(leastSlotMs, Math.ceil(windowMs / windowSlots)) };
 }

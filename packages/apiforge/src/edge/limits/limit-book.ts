@@ -24,6 +24,8 @@ export interface ServerLimits {
   readonly failedAuthentications?: { readonly limit: number; readonly per: Duration };
   /** Requests at work at once; those above it are answered 503 before their body is read. Default no limit. */
   readonly load?: LoadLimit;
+  /** Serves `GET /v1/limits/:subject` to admins: what is left to a caller of their tenant. Default false. */
+  readonly shown?: boolean;
 }
 
 /** A policy with what counts it. */
@@ -119,10 +121,9 @@ export class LimitBook {
 
   /** Gives back what was leased and not used. */
   async close(): Promise<void> {
-    const leased = [...this.#counted.values()].map(({ counter }) => counter);
-    await Promise.all(
-      leased.map((counter) => (counter instanceof LeasedCounter ? counter.close() : undefined)),
-    );
+    const counters = [...this.#counted.values()].map(({ counter }) => counter);
+    const leased = counters.filter((counter) => counter instanceof LeasedCounter);
+    await Promise.all(leased.map((counter) => counter.close()));
     await this.#keepers.journal?.close();
   }
 

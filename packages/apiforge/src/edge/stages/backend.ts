@@ -41,7 +41,7 @@ const retryAfterSeconds = 1;
 /** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot, others as they are. */
 export function backend(services: BackendServices): Stage {
   return function backendOf(route) {
-    if (route === undefined) return undefined;
+    if (route === undefined || route.relay !== undefined) return undefined;
     const runs = runners(route, services, shape(route));
     if (route.transaction === "none") return { enter: runs.plain };
     const run = route.transaction === "read" ? runs.read : runs.write;

@@ -93,7 +93,8 @@ async function deployment(limit: number, per: "10s" | "day" | "month") {
     }
     await turns(6);
   };
-  return { open, world, start, advance };
+  const close = () => open[Symbol.asyncDispose]();
+  return { world, start, advance, [Symbol.asyncDispose]: close };
 }
 
 type Step =
@@ -138,8 +139,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 async function play(steps: readonly Step[], limit: number, per: "10s" | "day" | "month") {
-  const { open, world, start, advance } = await deployment(limit, per);
-  await using _closed = open;
+  await using nodesOfOne = await deployment(limit, per);
+  const { world, start, advance } = nodesOfOne;
   const nodes: [Node, Node] = [start(), start()];
   const pending: Promise<void>[] = [];
   const answer = (): void => {
@@ -222,8 +223,8 @@ describe("nodes that lease from one store", () => {
   );
 
   test("admit all of a limit that comes at once, whichever node it comes to", async () => {
-    const { open, world, start } = await deployment(20, "10s");
-    await using _closed = open;
+    await using nodesOfOne = await deployment(20, "10s");
+    const { world, start } = nodesOfOne;
     const nodes = [start(), start()];
     await Promise.all(nodes.flatMap((one) => Array.from({ length: 15 }, () => one.request("a"))));
     expect(world.admitted).toHaveLength(20);
@@ -231,8 +232,8 @@ describe("nodes that lease from one store", () => {
   });
 
   test("ask for few of many requests, and a stop gives back the rest", async () => {
-    const { open, world, start } = await deployment(3_200, "month");
-    await using _closed = open;
+    await using nodesOfOne = await deployment(3_200, "month");
+    const { world, start } = nodesOfOne;
     const first = start();
     for (let n = 0; n < 1_000; n++) await first.request("a");
     expect(world.admitted).toHaveLength(1_000);
@@ -242,8 +243,8 @@ describe("nodes that lease from one store", () => {
   });
 
   test("give back what nobody uses any more", async () => {
-    const { open, start, advance } = await deployment(3_200, "month");
-    await using _closed = open;
+    await using nodesOfOne = await deployment(3_200, "month");
+    const { start, advance } = nodesOfOne;
     const [one, other] = [start(), start()];
     // Into the next month, which does not end soon.
     await advance(windowMs);
