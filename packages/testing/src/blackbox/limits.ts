@@ -90,7 +90,10 @@ export function limitChecks(url: string, target: LimitTarget): readonly Check[] 
         const refused = await call(caller);
         const afterSeconds = retryAfter(refused);
         const { resetSeconds } = standingOf(refused, target);
-        assert.ok(afterSeconds >= 1 && afterSeconds <= windowSeconds, "Retry-After in the window");
+        assert.ok(
+          afterSeconds >= 1 && afterSeconds <= windowSeconds,
+          `Retry-After in the window: ${afterSeconds}`,
+        );
         assert.ok(afterSeconds >= resetSeconds, "Retry-After not before t of RateLimit");
       },
     },
