@@ -1,4 +1,5 @@
 import { apiforgePostgres, apiforgeSqlite } from "./apiforge.ts";
+import { bareSqlite } from "./bare.ts";
 import { peerTarget } from "./peer.ts";
 import type { Target } from "./target.ts";
 
@@ -15,6 +16,7 @@ export const targets: ReadonlyMap<string, Target> = new Map(
     peerTarget({ name: "peer-redis-always", store: "transaction", appendfsync: "always" }),
     apiforgeSqlite,
     apiforgePostgres,
+    bareSqlite,
   ].map((target) => [target.name, target]),
 );
 

@@ -21,7 +21,7 @@ export async function serve(): Promise<void> {
     const own = Promise.withResolvers<string>();
     const tokens = new Tokens({ issuer: process.env["APIFORGE_PUBLIC_URL"] || ownIssuer });
     const systems = exampleSystems({ ...providers, tokens }, own.promise);
-    const forge = await createForge(systems, { tokens, api });
+    const forge = await createForge(systems, { tokens, api, limits: { shown: true } });
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     collectStartGarbage();

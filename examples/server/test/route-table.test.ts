@@ -37,8 +37,8 @@ const routes = exampleSystems(
   Promise.resolve(nowhere),
 ).flatMap((system) => system.routes ?? []);
 
-// Of APIForge itself, asked in packages/apiforge/test/features/tokens: it has OAuth's errors.
-const served = [...routes.map(routeName), "POST /oauth/token"];
+// Of APIForge itself, asked in packages/apiforge/test: one has OAuth's errors, one is made by the edge.
+const served = [...routes.map(routeName), "POST /oauth/token", "GET /v1/limits/:subject"];
 
 const bodies = {
   "POST /api/projects": { name: "Lighthouse of the owner" },

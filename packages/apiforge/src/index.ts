@@ -19,7 +19,6 @@ export {
   type Forge,
   type ForgeOptions,
   type IssuedKey,
-  type KeyMode,
   type NewApiKey,
   type System,
 } from "./app/index.ts";
@@ -89,6 +88,7 @@ export {
   unauthorized,
   unprocessable,
   type CallTypes,
+  type CertificateHolder,
   type ClaimMap,
   type ClaimSource,
   type ApiDescription,
@@ -102,6 +102,7 @@ export {
   type ErrorReporter,
   type Exchange,
   type Failure,
+  type IdentifyCertificate,
   type Leave,
   type OnError,
   type LimitBy,
@@ -121,8 +122,11 @@ export {
   type Steps,
   type UnknownFields,
   type TrustedIssuer,
+  type VerifiedCertificate,
   type VersionOptions,
   type SubjectPart,
+  type IntrospectionOptions,
+  type KeyMode,
 } from "./edge/index.ts";
 export {
   sessionEnded,

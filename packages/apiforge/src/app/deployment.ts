@@ -1,11 +1,14 @@
 import { hash } from "node:crypto";
 
 import type { Transaction } from "../durable/index.ts";
+import type { KeyMode } from "../edge/index.ts";
 import type { Clock } from "../kernel/index.ts";
 
 /** What a system may need of the deployment that it is part of. */
 export interface Deployment {
   readonly clock: Clock;
+  /** Which API keys are good here; undefined for both. */
+  readonly keyMode: KeyMode | undefined;
   /** 32 bytes of the deployment's secret for one purpose, the same on every node. */
   readonly secretFor: (purpose: string) => Buffer;
   /**
@@ -17,10 +20,7 @@ export interface Deployment {
 }
 
 /** The deployment of a secret. */
-export function createDeployment(
-  secret: string,
-  parts: Pick<Deployment, "clock" | "forgetCallers">,
-): Deployment {
+export function createDeployment(secret: string, parts: Omit<Deployment, "secretFor">): Deployment {
   return {
     ...parts,
     // Hashed with its purpose, so that what one of them signs is worth nothing for another.

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
-import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
 import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
@@ -9,27 +8,31 @@ import {
   createEdge,
   createTokenVerifier,
   type ApiDescription,
-  type AuthoriserOptions,
   type CorsOptions,
   type Edge,
+  type EdgeOptions,
   type ErrorReporter,
+  type IdentifyCertificate,
+  type IntrospectionOptions,
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
   type VersionOptions,
 } from "../edge/index.ts";
-import { createKeyVerifier, RevocationWatch } from "../features/identity/index.ts";
+import { createKeyVerifier, KeyUsage, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
+import { openLogs, type Logs } from "./log.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
+import { clientCertificates, readTlsFiles, watchTlsFiles } from "./tls-files.ts";
 import { mergeSystems, type System } from "./system.ts";
 import { ownIssuer, tokenSystem } from "./token-system.ts";
 
@@ -43,6 +46,10 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** Who the holder of a client certificate is; default a subject and tenant of its own for each. */
+  readonly identifyCertificate?: IdentifyCertificate;
+  /** Who is asked about tokens that are no JWTs (RFC 7662); default nobody, and they are refused. */
+  readonly introspection?: IntrospectionOptions;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
   /** How verified callers are remembered, and what is added to them. */
@@ -92,16 +99,15 @@ export async function createForge(
   options: ForgeOptions = {},
 ): Promise<Forge> {
   const config: Config = { ...readConfig(), ...options.config };
-  const log =
-    options.log ??
-    pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const logs = openLogs(config, options.log);
+  const { log } = logs;
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
   let leases: Leases | undefined;
   try {
     leases = await openLeases(config, store, log);
-    return await assemble(config, system, { store, leases }, log, options);
+    return await assemble(config, system, { store, leases, logs }, options);
   } catch (error) {
     await leases?.close();
     await store.close();
@@ -113,16 +119,17 @@ export async function createForge(
 interface Opened {
   readonly store: Store;
   readonly leases: Leases;
+  readonly logs: Logs;
 }
 
 async function assemble(
   config: Config,
   system: Required<System>,
   opened: Opened,
-  log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
-  const { store, leases } = opened;
+  const { store, leases, logs } = opened;
+  const { log } = logs;
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
@@ -145,22 +152,34 @@ async function assemble(
     transactionLimitMs: config.transactionLimitMs,
   });
   await revocations.refresh();
+  const usage = new KeyUsage({ durable, clock: systemClock, log });
+  const keyMode = config.keyMode === "any" ? undefined : config.keyMode;
   const deployment = createDeployment(secret, {
     clock: systemClock,
+    keyMode,
     forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
   });
   system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
+  const files = await readTlsFiles(config);
+  const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
+  const secretOfKeys = deployment.secretFor(keySecretPurpose);
+  const edge = await buildEdge(config, system, opened, deployment, durable, {
     ...options,
-    authoriser: authoriserOptions(options.authoriser ?? {}, durable, revocations),
+    ...(files.tls === undefined ? {} : { tls: files.tls }),
+    ...(certificates === undefined ? {} : { certificates }),
+    keys: createKeyVerifier(secretOfKeys, durable, systemClock, usage),
+    authoriser: { ...authoriserOptions(options.authoriser ?? {}, durable, revocations), keyMode },
   });
+  const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
+    watched.stop();
     await edge.close();
     await leases.close();
+    await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -182,16 +201,16 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  { store, leases }: Opened,
+  { store, leases, logs: { log, lines } }: Opened,
   deployment: Deployment,
   durable: Durable,
-  log: Log,
-  options: Omit<ForgeOptions, "authoriser"> & { readonly authoriser: AuthoriserOptions },
+  options: Omit<ForgeOptions, "authoriser"> &
+    Pick<EdgeOptions, "tls" | "certificates"> &
+    Required<Pick<EdgeOptions, "authoriser" | "keys">>,
 ): Promise<Edge> {
   const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
-  const { limits = {}, issuers: added = [] } = options;
+  const { limits = {}, issuers: added = [], tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
-  const { clock, secretFor } = deployment;
   const { limitLog } = store;
   return createEdge({
     routes: system.routes,
@@ -202,14 +221,17 @@ async function buildEdge(
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    keys: createKeyVerifier(secretFor(keySecretPurpose), durable, clock),
+    verifier: createTokenVerifier({
+      issuers: [...issuers, ...added],
+      introspection: options.introspection,
+      clock: systemClock,
+    }),
+    keys: options.keys,
     authoriser,
-    cursorKey: secretFor("cursor"),
+    cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
-    ...evidenceOptions(config, durable),
+    ...evidenceOptions(config, durable, lines),
     leases,
-    showLimits: true,
     ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
@@ -217,6 +239,8 @@ async function buildEdge(
     ...(api === undefined ? {} : { api }),
     ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(certificates === undefined ? {} : { certificates }),
   });
 }
 

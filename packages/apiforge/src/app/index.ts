@@ -2,7 +2,7 @@ export { logLevels, readConfig, settingNames, type Config, type LogLevel } from 
 export type { AuthoriserSettings, CallerContext } from "./authoriser.ts";
 export type { Deployment } from "./deployment.ts";
 export { apiKeys, type ApiKeys } from "./keys/api-keys.ts";
-export type { ApiKeyInfo, IssuedKey, KeyMode, NewApiKey } from "../features/identity/index.ts";
+export type { ApiKeyInfo, IssuedKey, NewApiKey } from "../features/identity/index.ts";
 export { auditLog } from "./audit/routes.ts";
 export { verifyAuditLog } from "./audit/verify-log.ts";
 export type { AuditReport } from "../durable/index.ts";

@@ -1,7 +1,7 @@
 import { ApiForgeError, reach, type Clock } from "../kernel/index.ts";
 import type { IdempotencyRecord, KeyClaim, Store, StoredAnswer } from "../store/index.ts";
 import type { Answer, IdempotencyKey, WriteOutcome, WriteRequest } from "./execute.ts";
-import { createTransaction, type Transaction } from "./transaction.ts";
+import { createTransaction, type OwnTransaction, type Transaction } from "./transaction.ts";
 
 /** Thrown inside a transaction to leave it without effects when the key was answered before. */
 class KeyNotFree extends Error {
@@ -35,7 +35,7 @@ export class Executor {
   /** Keys that this process is at work on, by digest. */
   readonly #inFlight = new Set<string>();
 
-  /** @param onCommit called after each commit, to wake whoever reads jobs and events. */
+  /** @param onCommit called after each commit that may have left work, to wake whoever does it. */
   constructor(store: Store, clock: Clock, onCommit: () => void) {
     this.#store = store;
     this.#clock = clock;
@@ -97,18 +97,20 @@ export class Executor {
     run: (tx: Transaction) => Promise<Answer>,
   ): Promise<WriteOutcome> {
     const { idempotency } = request;
+    let tx: OwnTransaction | undefined;
     const { value, seq } = await this.#store.transact(request.label, async (storeTx) => {
       if (idempotency !== undefined) {
         const claim = await storeTx.claimKey(idempotency.digest);
         if (claim.outcome !== "free") throw new KeyNotFree(claim);
       }
-      const answer = await run(createTransaction(storeTx, request, this.#clock.now()));
+      tx = createTransaction(storeTx, request, this.#clock.now());
+      const answer = await run(tx);
       // A 5xx is never recorded, so that a retry runs again; then its effects must not stay either.
       if (answer.status >= 500) throw new ServerFailure(answer);
       if (idempotency !== undefined) storeTx.recordAnswer(toRecord(idempotency, answer));
       return answer;
     });
-    this.#onCommit();
+    if (tx?.leavesWork === true) this.#onCommit();
     return { outcome: "fresh", answer: value, seq };
   }
 

@@ -62,6 +62,12 @@ export interface Transaction extends Reader {
   readonly batches: TransactionBatches;
 }
 
+/** A transaction as whoever commits it sees it. */
+export interface OwnTransaction extends Transaction {
+  /** True once its commit may leave work: an event, a job, or what a batch does next. */
+  readonly leavesWork: boolean;
+}
+
 /** The job that an enqueue led to. */
 export interface EnqueuedJob {
   readonly id: string;
@@ -79,7 +85,7 @@ export function createTransaction(
   store: StoreTransaction,
   actor: Actor,
   nowMs: number,
-): Transaction {
+): OwnTransaction {
   store.actFor(actor.tenant);
   return new UnitTransaction(store, actor, nowMs);
 }
@@ -103,7 +109,8 @@ class SnapshotReader implements Reader {
   }
 }
 
-class UnitTransaction implements Transaction {
+class UnitTransaction implements OwnTransaction {
+  leavesWork = false;
   readonly runner: StoreTransaction;
   readonly sql: SqlTag;
   readonly #actor: Actor;
@@ -117,6 +124,7 @@ class UnitTransaction implements Transaction {
   }
 
   get batches(): TransactionBatches {
+    this.leavesWork = true;
     return new HandlerBatches(this.runner, this.#actor, this);
   }
 
@@ -129,6 +137,7 @@ class UnitTransaction implements Transaction {
     );
     const { tenant, requestId } = this.#actor;
     const createdAt = this.#nowMs;
+    this.leavesWork = true;
     this.runner.appendEvent({ id, type: event.name, data: payload, tenant, requestId, createdAt });
     return id;
   };
@@ -155,6 +164,7 @@ class UnitTransaction implements Transaction {
     const payload = toPayload(`Job ${job.name}`, input);
     const lane = toLane(job, options.key ?? job.keyOf(value), options);
     const added = newJob(job, payload, lane, this.#actor, options);
+    this.leavesWork = true;
     if (added.dedupeKey !== null) {
       const { id, inserted } = await this.runner.insertUniqueJob(added);
       return { id, deduplicated: !inserted };

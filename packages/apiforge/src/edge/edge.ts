@@ -1,3 +1,4 @@
+import type { TlsOptions } from "node:tls";
 import Fastify, {
   type FastifyInstance,
   type FastifyRequest,
@@ -20,12 +21,15 @@ import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
+import { AccessLines } from "./evidence/access-lines.ts";
 import { accessLog, type AccessLogOptions } from "./evidence/access-log.ts";
 import type { ErrorReporter, OnError } from "./evidence/error-hooks.ts";
 import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import type { Stopwatch } from "./evidence/observe.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
+import { renewTls, tlsOptions, type TlsMaterial } from "./tls.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth, type ReadyCheck } from "./health.ts";
 import { LimitJournal } from "./limits/journal.ts";
@@ -67,6 +71,10 @@ export interface EdgeOptions {
   readonly ready: ReadyCheck;
   /** Public keys to serve at `/.well-known/jwks.json`; default none. */
   readonly jwks?: () => object | Promise<object>;
+  /** Serves over TLS; default not. */
+  readonly tls?: TlsMaterial;
+  /** Asks callers for client certificates, for routes that need one; default not. */
+  readonly certificates?: ClientCertificates;
   /** Stages of the application; see `stage`. */
   readonly stages?: readonly PlacedStage[];
   /** One line in the log for each answer; default none. */
@@ -95,8 +103,6 @@ export interface EdgeOptions {
   readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
   /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
   readonly leases?: LeaseSource;
-  /** Serves `GET /v1/limits/:subject` to admins; default false. */
-  readonly showLimits?: boolean;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
 }
@@ -110,6 +116,12 @@ export interface Edge {
   }): Promise<{ readonly url: string }>;
   /** Sends one request without a socket, for tests. */
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
+  /**
+   * Serves connections from now on with this key and certificate, and the authorities that
+   * {@link EdgeOptions.certificates} has now.
+   * @throws {TypeError} for a server without TLS, and Node's error for material that does not fit together.
+   */
+  renewTls(material: TlsMaterial): void;
   /**
    * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
    * Resolves when no connection is open; calling it again waits for the same end.
@@ -141,7 +153,7 @@ const defaultMaxConnectionsPerAddress = 10_000;
  */
 export function createEdge(given: EdgeOptions): Edge {
   const { log, clock } = given;
-  const shown = given.showLimits ? [limitsRoute(() => limits, given.routes)] : [];
+  const shown = given.limits?.shown === true ? [limitsRoute(() => limits, given.routes)] : [];
   const options = { ...given, routes: [...given.routes, ...shown] };
   const closing = new AbortController();
   let closed: Promise<void> | undefined;
@@ -158,9 +170,12 @@ export function createEdge(given: EdgeOptions): Edge {
     journal: options.limitMemory && openJournal(options, options.limitMemory),
     desk: options.leases && new LeaseDesk(options.leases),
   });
+  const sink = options.accessLog?.sink;
+  const lines = sink && new AccessLines(sink, clock);
   const services: Services = {
     durable: options.durable,
     authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
+    certificates: options.certificates,
     cursors: createCursorCodec(options.cursorKey),
     log,
     isClosing: () => closing.signal.aborted,
@@ -180,7 +195,7 @@ export function createEdge(given: EdgeOptions): Edge {
     ]),
     observers: [
       ...(requests === undefined ? [] : [requests.observerOf]),
-      ...(options.accessLog === undefined ? [] : [accessLog(log, options.accessLog)]),
+      ...(options.accessLog === undefined ? [] : [accessLog(log, lines, options.accessLog)]),
     ],
     stopwatch: options.stopwatch ?? (() => performance.now()),
     serverTiming: options.serverTiming ?? false,
@@ -191,6 +206,7 @@ export function createEdge(given: EdgeOptions): Edge {
     pipeline,
     takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
     versions,
+    options.tls && tlsOptions(options.tls, options.certificates?.ca),
   );
   capConnections(
     server.server,
@@ -213,6 +229,7 @@ export function createEdge(given: EdgeOptions): Edge {
       await server.close();
       await limits.close();
       await usage?.flush();
+      lines?.flush();
       await options.reporter?.flush?.();
     } finally {
       timer.cancel();
@@ -224,6 +241,7 @@ export function createEdge(given: EdgeOptions): Edge {
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
+    renewTls: (material) => renewTls(server.server, material, options.certificates?.ca),
     close() {
       closing.abort();
       closed ??= close();
@@ -243,7 +261,15 @@ function createServer(
   pipeline: Pipeline,
   requestTimeout: number,
   versions: VersionChoice | undefined,
+  tls: TlsOptions | undefined,
 ): FastifyInstance {
+  const http = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout,
+    connectionsCheckingInterval: timeoutCheckIntervalMs,
+    // Node would answer a missing Host without our envelope; the guard does it.
+    requireHostHeader: false,
+  };
   const server = Fastify({
     logger: false,
     genReqId: requestId,
@@ -259,13 +285,7 @@ function createServer(
     rewriteUrl: routedUrl,
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
-    http: {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout,
-      connectionsCheckingInterval: timeoutCheckIntervalMs,
-      // Node would answer a missing Host without our envelope; the guard does it.
-      requireHostHeader: false,
-    },
+    ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
   });
   // Declared here so that all requests have one shape; the first stage sets it.
   server.decorateRequest("exchange");

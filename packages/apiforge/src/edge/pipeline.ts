@@ -5,6 +5,7 @@ import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
 import type { Authorisers } from "./auth/authorisers.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -24,12 +25,13 @@ import {
 } from "./route-stages.ts";
 import type { Responder } from "./relay.ts";
 import { takesRawBody, type Route } from "./route.ts";
-import { send, write } from "./send.ts";
+import { headOf, send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
 import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
+import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
 import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
@@ -52,6 +54,8 @@ import { versionConstraint, type VersionChoice } from "./versions/version-choice
 export interface Services {
   readonly durable: DurableBackend;
   readonly authorisers: Authorisers;
+  /** Undefined where no client certificates are asked for. */
+  readonly certificates: ClientCertificates | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -83,7 +87,11 @@ function builtInStages(services: Services): StageTable {
   const answering = backend(services);
   const policyOf = policies(services.cors);
   return {
-    guard: [observe(services.observers, services.stopwatch), guard],
+    guard: [
+      observe(services.observers, services.stopwatch),
+      guard,
+      dropForeignCertificates(services.certificates),
+    ],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
     route: [
       preflight(services.routes, policyOf),
@@ -95,7 +103,9 @@ function builtInStages(services: Services): StageTable {
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
+      identifyCertificate(services.certificates),
       authenticate(services.authorisers),
+      bindToken(services.certificates),
     ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
@@ -136,7 +146,11 @@ export class Pipeline {
     server.addHook("onRequest", (request, reply, done) => {
       const stages = request.routeOptions.config.stages ?? this.#unrouted;
       const exchange = this.#begin(stages, request, reply);
-      this.#enter(stages, stages.early, exchange, () => done());
+      this.#enter(stages, stages.early, exchange, () => {
+        // What no declared route answers, the server's own paths do.
+        if (stages.route === undefined) headOf(exchange);
+        done();
+      });
     });
     server.setErrorHandler((error, request, reply) => this.fail(error, request, reply));
   }
@@ -158,6 +172,8 @@ export class Pipeline {
     const stages = request.routeOptions.config?.stages ?? this.#unrouted;
     // Errors of the router itself come here without having passed a stage.
     const exchange = request.exchange ?? this.#begin(stages, request, reply);
+    // Where Fastify has not read the whole body.
+    if (reply.hasHeader("connection")) exchange.putHeader("connection", "close");
     const answer = failureAnswer(error, exchange, this.#services.errorHooks);
     try {
       send(exchange, stages, answer, this.#services);

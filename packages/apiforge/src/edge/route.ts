@@ -1,7 +1,7 @@
 import type { Batches, Reader, StagedBatch, Transaction } from "../durable/index.ts";
 import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
-import type { Principal } from "./auth/principal.ts";
+import type { KeyMode, Principal } from "./auth/principal.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
@@ -20,10 +20,17 @@ export type WritingMethod = (typeof writingMethods)[number];
 export type Method = "GET" | WritingMethod;
 
 /**
- * `jwt`: a bearer token is required. `key`: an API key. `any`: one of both. `optional`: neither, but
- * what is sent must be good. `none`: anybody may call.
+ * `jwt`: a bearer token is required. `key`: an API key. `any`: one of both. `certificate`: a client
+ * certificate tells who calls. `optional`: neither token nor key, but what is sent must be good.
+ * `none`: anybody may call.
  */
-export type Auth = "jwt" | "key" | "any" | "optional" | "none";
+export type Auth = "jwt" | "key" | "any" | "certificate" | "optional" | "none";
+
+/**
+ * `required`: a good client certificate beside what `auth` asks for. `noted`: the handler is told which
+ * there is, if any, whoever issued it.
+ */
+export type CertificateDemand = "required" | "noted";
 
 /** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
 export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
@@ -158,6 +165,10 @@ export interface RouteOptions<
   readonly path: Path;
   /** Default `jwt`. */
   readonly auth?: A;
+  /** What is asked of the caller's certificate beside `auth`; default nothing. */
+  readonly certificate?: CertificateDemand;
+  /** API keys of which mode are good here; default what the deployment says (`APIFORGE_KEY_MODE`). */
+  readonly keyMode?: KeyMode;
   /** Roles that may call; default every role. */
   readonly roles?: readonly string[];
   /** Scopes that a caller must all have, which for `roles` stand in where its role is not among them; default none. */
@@ -237,6 +248,8 @@ export interface Route extends HttpFacts {
   readonly method: Method;
   readonly path: string;
   readonly auth: Auth;
+  readonly certificate: CertificateDemand | undefined;
+  readonly keyMode: KeyMode | undefined;
   readonly roles: readonly string[] | undefined;
   readonly orScopes: readonly string[];
   readonly scopes: readonly string[];
@@ -353,6 +366,8 @@ export function defineRoute<
     method,
     path,
     auth,
+    certificate: options.certificate,
+    keyMode: options.keyMode,
     roles: options.roles,
     orScopes: options.orScopes ?? [],
     scopes: options.scopes ?? [],
@@ -413,8 +428,19 @@ function refuseContradictions(route: Route): void {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
   const isKnown = route.auth !== "none" && route.auth !== "optional";
+  if (route.certificate === "required" && !isKnown) {
+    throw new TypeError(
+      `${name}: a certificate beside a token needs auth that asks for one; auth "certificate" needs no token`,
+    );
+  }
+  if (route.certificate !== undefined && route.auth === "certificate") {
+    throw new TypeError(`${name}: auth "certificate" asks for the certificate already`);
+  }
   if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
-    throw new TypeError(`${name}: roles and scopes need auth "jwt", "key" or "any"`);
+    throw new TypeError(`${name}: roles and scopes need auth "jwt", "key", "any" or "certificate"`);
+  }
+  if (route.keyMode !== undefined && !["key", "any", "optional"].includes(route.auth)) {
+    throw new TypeError(`${name}: keyMode is for a route that takes API keys`);
   }
   if (route.roles === undefined && route.orScopes.length > 0) {
     throw new TypeError(`${name}: orScopes stand in for roles, of which there are none`);

@@ -1,5 +1,5 @@
 import { ManualClock, turns, until } from "@apiforge/testing";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import {
   defineEvent,
@@ -8,6 +8,7 @@ import {
   type EnqueueOptions,
   type JobContext,
   type JobDefinition,
+  type Transaction,
 } from "../../src/durable/index.ts";
 import { ApiForgeError } from "../../src/kernel/index.ts";
 import { exponential, fixedDelays, nonRetriable, retryAfter } from "../../src/resilience/index.ts";
@@ -78,6 +79,31 @@ describe.for(storeFixtures)("a job on $name", (fixture) => {
       requestId: actor.requestId,
       idempotencyKey: job.id,
     });
+  });
+
+  test("is looked for after a request that may have left one, and after no other", async () => {
+    await using harness = await Harness.open(fixture);
+    const type = work(async () => undefined);
+    const node = await harness.started({ jobs: [type] });
+    const claims = vi.spyOn(harness.store.jobs, "claim");
+    await node.durable.execute(write("without", async () => answer(200)));
+    await harness.idle();
+    expect(claims).not.toHaveBeenCalled();
+    const leavers: ((tx: Transaction) => unknown)[] = [
+      (tx) => tx.enqueue(type, {}),
+      (tx) => tx.emit(defineEvent("happened", anything), {}),
+      (tx) => tx.batches.cancel("bat_1"),
+    ];
+    for (const [index, leave] of leavers.entries()) {
+      claims.mockClear();
+      const left = write(`with ${index}`, async (tx) => {
+        await leave(tx);
+        return answer(200);
+      });
+      await node.durable.execute(left);
+      await harness.idle();
+      expect(claims).toHaveBeenCalled();
+    }
   });
 
   test("does not run when the commit that enqueued it is undone", async () => {

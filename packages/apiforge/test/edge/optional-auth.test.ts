@@ -68,7 +68,7 @@ test("rights cannot be asked of callers who may be nobody", () => {
       replies: { 204: null },
       handler: () => ({ status: 204 }),
     });
-  expect(define).toThrow('roles and scopes need auth "jwt", "key" or "any"');
+  expect(define).toThrow('roles and scopes need auth "jwt", "key", "any" or "certificate"');
 });
 
 test("the API reference says that the token is optional", () => {

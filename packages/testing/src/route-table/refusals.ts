@@ -34,9 +34,20 @@ const withoutKey: readonly Refusal[] = withoutIdentity.map((refusal) => ({
   code: refusal.code === "missing_token" ? "missing_api_key" : "invalid_api_key",
 }));
 
+// Callers here have no certificate, which is looked for before a token is.
+const withoutCertificate: readonly Refusal[] = withoutIdentity.map(({ comes }) => ({
+  comes,
+  status: 401,
+  code: "missing_certificate",
+  challenge: /^Bearer realm="apiforge"$/,
+}));
+
 /** What a route's declaration refuses; empty for one that anybody may call. */
-export function refusalsOf(route: Pick<Route, "auth" | "roles" | "scopes">): readonly Refusal[] {
+export function refusalsOf(
+  route: Pick<Route, "auth" | "certificate" | "roles" | "scopes">,
+): readonly Refusal[] {
   if (route.auth === "none") return [];
+  if (route.auth === "certificate" || route.certificate === "required") return withoutCertificate;
   // Nobody has to bring a token, but one that is brought must be good.
   if (route.auth === "optional") return withoutIdentity.slice(1);
   if (route.auth === "key") return withoutKey;

@@ -45,13 +45,13 @@ export function apiKeys(): ApiKeys {
   }
   return {
     routes: keyRoutes(services),
-    open({ clock, secretFor, forgetCallers: revoke }: Deployment) {
+    open({ clock, keyMode, secretFor, forgetCallers: revoke }: Deployment) {
       const given = secretFor(keySecretPurpose);
       if (secret !== undefined && !given.equals(secret)) {
         throw new TypeError("One apiKeys() serves one deployment; make another one");
       }
       secret = given;
-      bound = { ring: new KeyRing({ secret, clock, revoke }), clock };
+      bound = { ring: new KeyRing({ secret, clock, revoke }), clock, keyMode };
     },
     issue: (tx, key) => services().ring.issue(tx, key),
     rotate: (tx, tenant, id, overlap = "24h") =>

@@ -7,17 +7,19 @@ import {
   listQuery,
   notFound,
   pageOf,
+  type KeyMode,
   type Principal,
   type Route,
 } from "../../edge/index.ts";
 import { findKey, listKeys, type ApiKeyInfo, type KeyRing } from "../../features/identity/index.ts";
-import { adminRole, manageScope, requireRights } from "./key-rights.ts";
+import { adminRole, manageScope, reachWithin, requireRights } from "./key-rights.ts";
 import { issuedKeyView, keyView, newKey, rotation, toView } from "./key-schema.ts";
 
 /** What the routes work with, once the deployment is known. */
 export interface KeyServices {
   readonly ring: KeyRing;
   readonly clock: Clock;
+  readonly keyMode: KeyMode | undefined;
 }
 
 const access = {
@@ -51,13 +53,16 @@ function createRoute(services: () => KeyServices) {
     idempotency: "none",
     replies: { 201: issuedKeyView },
     handler: async ({ body, principal, tx }) => {
-      const { ring, clock } = services();
-      const { name, mode, scopes, plan } = body;
-      const role = body.role ?? "";
-      requireRights(principal, { role, scopes, plan: plan ?? null });
+      const { ring, clock, keyMode } = services();
+      const { name, scopes, plan, origins, addresses } = body;
+      const { role = "", mode = keyMode ?? "test" } = body;
+      requireRights(principal, { role, scopes, plan: plan ?? null, mode });
+      const { tenant, credentialId } = principal;
+      const maker =
+        credentialId === undefined ? undefined : await findKey(tx, tenant, credentialId);
       const issued = await ring.issue(tx, {
-        ...{ name, mode, role, scopes, plan },
-        tenant: principal.tenant,
+        ...{ name, mode, role, scopes, plan, tenant },
+        ...reachWithin({ origins, addresses }, maker),
         createdBy: principal.subject,
         expiresAt: futureInstant(body.expiresAt, clock.now()),
       });

@@ -101,7 +101,10 @@ export class Authoriser<Verified extends VerifiedToken> {
     const { verify, enrich } = this.#parts;
     const verified = await verify(credential);
     if (enrich === undefined) return verified;
-    return { ...verified, principal: await enrich(verified.principal) };
+    const principal = await enrich(verified.principal);
+    const { certificate } = verified.principal;
+    // A token stays bound to its certificate, whatever the deployment makes of its principal.
+    return { ...verified, principal: certificate ? { ...principal, certificate } : principal };
   }
 
   #holds(entry: Entry<Verified>): boolean {

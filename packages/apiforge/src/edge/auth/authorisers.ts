@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/index.ts";
 import { Authoriser } from "./authoriser.ts";
-import { verifiedKey, type KeyVerifier } from "./key-verifier.ts";
-import type { Principal } from "./principal.ts";
+import { verifiedKey, type KeyVerifier, type KnownKey } from "./key-verifier.ts";
+import type { KeyMode, Principal } from "./principal.ts";
 import type { Revocations } from "./revocations.ts";
 import type { TokenVerifier, VerifiedToken } from "./token-verifier.ts";
 
@@ -13,6 +13,8 @@ export interface AuthoriserOptions {
   readonly maxEntries?: number;
   /** What a verified caller is besides; it is remembered with it, and not asked again for it. */
   readonly enrich?: (principal: Principal) => Promise<Principal>;
+  /** Which API keys are good for routes without a `keyMode`; default both. */
+  readonly keyMode?: KeyMode | undefined;
   /** By which what is remembered ends early; default never. */
   readonly revocations?: Revocations;
 }
@@ -21,7 +23,15 @@ export interface AuthoriserOptions {
 export interface Authorisers {
   readonly tokens: Authoriser<VerifiedToken>;
   /** Undefined where there are no API keys. */
-  readonly keys: Authoriser<VerifiedToken> | undefined;
+  readonly keys: KeyAuthoriser | undefined;
+}
+
+/** {@link Authorisers.keys} with what their use is told to, and where they are good. */
+export interface KeyAuthoriser {
+  readonly authoriser: Authoriser<KnownKey>;
+  readonly used: KeyVerifier["used"];
+  /** Keys of the other mode are refused; undefined takes both. */
+  readonly mode: KeyMode | undefined;
 }
 
 const longestAgeMs = 3_600_000;
@@ -45,7 +55,14 @@ export function createAuthorisers(
       // A token proves itself: only what was added to it can be taken back.
       revocations: enrich === undefined ? undefined : revocations,
     }),
-    keys:
-      keys && new Authoriser({ ...parts, verify: (key) => verifiedKey(keys, key), revocations }),
+    keys: keys && {
+      authoriser: new Authoriser({
+        ...parts,
+        verify: (key) => verifiedKey(keys, key),
+        revocations,
+      }),
+      used: (credentialId) => keys.used(credentialId),
+      mode: options.keyMode,
+    },
   };
 }

@@ -24,6 +24,8 @@ export interface ServerLimits {
   readonly failedAuthentications?: { readonly limit: number; readonly per: Duration };
   /** Requests at work at once; those above it are answered 503 before their body is read. Default no limit. */
   readonly load?: LoadLimit;
+  /** Serves `GET /v1/limits/:subject` to admins: what is left to a caller of their tenant. Default false. */
+  readonly shown?: boolean;
 }
 
 /** A policy with what counts it. */

@@ -2,6 +2,7 @@
 export const components = {
   securitySchemes: {
     bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    certificate: { type: "mutualTLS", description: "A client certificate on the connection." },
     apiKey: {
       type: "apiKey",
       in: "header",

@@ -76,17 +76,19 @@ function operation(
 }
 
 /** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
-function security({ auth, scopes }: Route): object[] {
+function security({ auth, certificate, scopes }: Route): object[] {
   // Roles of what is no OAuth scheme may be named there since 3.1.
   const [token, key] = [{ bearer: scopes }, { apiKey: scopes }];
   const ways: Readonly<Record<Auth, object[]>> = {
     none: [],
     jwt: [token],
+    certificate: [{ certificate: scopes }],
     key: [key],
     any: [token, key],
     optional: [{}, token, key],
   };
-  return ways[auth];
+  if (certificate !== "required") return ways[auth];
+  return ways[auth].map((way) => ({ ...way, certificate: [] }));
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */

@@ -1,6 +1,7 @@
 import { apiKey, bearerToken, isAnonymous } from "../auth/credential.ts";
-import type { Authoriser } from "../auth/authoriser.ts";
-import type { Authorisers } from "../auth/authorisers.ts";
+import type { Authorisers, KeyAuthoriser } from "../auth/authorisers.ts";
+import type { KnownKey } from "../auth/key-verifier.ts";
+import type { KeyMode } from "../auth/principal.ts";
 import type { VerifiedToken } from "../auth/token-verifier.ts";
 import { edgeError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
@@ -14,25 +15,42 @@ import type { Enter, Stage } from "../stage.ts";
 export function authenticate({ tokens, keys }: Authorisers): Stage {
   const byToken: Enter = (exchange) => admit(exchange, tokens.authorise(bearerToken(exchange)));
   return function authenticateOn(route) {
-    if (route === undefined || route.auth === "none") return undefined;
+    if (route === undefined || route.auth === "none" || route.auth === "certificate") {
+      return undefined;
+    }
     if (route.auth === "jwt") return { enter: byToken };
     if (keys === undefined) return { enter: withoutKeys(route, byToken) };
-    const byKey = keyEntry(keys);
+    const byKey = keyEntry(keys, route.keyMode ?? keys.mode);
     const enter = route.auth === "key" ? byKey : byEither(byToken, byKey);
     return { enter: route.auth === "optional" ? unlessAnonymous(enter) : enter };
   };
 }
 
-function keyEntry(keys: Authoriser<VerifiedToken>): Enter {
+function keyEntry({ authoriser, used }: KeyAuthoriser, mode: KeyMode | undefined): Enter {
+  function admitKey(exchange: Exchange, { principal, check }: KnownKey): void {
+    if (mode !== undefined && principal.keyMode !== mode) throw wrongMode(mode);
+    check?.(exchange);
+    if (principal.credentialId !== undefined) used(principal.credentialId);
+    exchange.principal = principal;
+  }
   return (exchange) => {
     const key = apiKey(exchange);
-    if (key === undefined) {
-      throw isAnonymous(exchange)
-        ? edgeError("missing_api_key", "Send an API key in the X-Api-Key header")
-        : edgeError("invalid_api_key", "This needs an API key");
-    }
-    return admit(exchange, keys.authorise(key));
+    if (key === undefined) throw missingKey(exchange);
+    const known = authoriser.authorise(key);
+    if (!(known instanceof Promise)) return admitKey(exchange, known);
+    return known.then((verified) => admitKey(exchange, verified));
   };
+}
+
+function missingKey(exchange: Exchange): Error {
+  return isAnonymous(exchange)
+    ? edgeError("missing_api_key", "Send an API key in the X-Api-Key header")
+    : edgeError("invalid_api_key", "This needs an API key");
+}
+
+function wrongMode(mode: KeyMode): Error {
+  const [other, data] = mode === "live" ? ["test", "live"] : ["live", "test"];
+  return edgeError("key_mode_refused", `A ${other} key is not good for ${data} data`);
 }
 
 function byEither(byToken: Enter, byKey: Enter): Enter {

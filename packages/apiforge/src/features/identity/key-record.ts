@@ -1,4 +1,4 @@
-import type { KeyMode } from "./key-text.ts";
+import type { KeyMode } from "../../edge/index.ts";
 
 /** An API key as it may be shown: never its text. */
 export interface ApiKeyInfo {
@@ -16,6 +16,10 @@ export interface ApiKeyInfo {
   readonly role: string;
   readonly scopes: readonly string[];
   readonly plan: string | null;
+  /** Pages that may use it; null: it is not for browsers in particular. */
+  readonly origins: readonly string[] | null;
+  /** Addresses and networks that may; null: all. */
+  readonly addresses: readonly string[] | null;
   /** The secret that was rotated away and is still good; null for none. */
   readonly previous: { readonly lastFour: string; readonly expiresAt: number } | null;
   /** Subject of who made it. */
@@ -24,6 +28,8 @@ export interface ApiKeyInfo {
   /** Null: for ever. */
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
+  /** To the minute; null: never. */
+  readonly lastUsedAt: number | null;
 }
 
 /** A key with its text, which is told this once and not stored. */
@@ -47,6 +53,10 @@ export interface NewApiKey {
   readonly scopes?: readonly string[];
   /** Default none. */
   readonly plan?: string | undefined;
+  /** Only with an `Origin` of these, such as `https://shop.example.com`. Default with any, and without. */
+  readonly origins?: readonly string[] | undefined;
+  /** Only from these IP addresses and networks (CIDR). Default from all. */
+  readonly addresses?: readonly string[] | undefined;
   /** Default never. */
   readonly expiresAt?: number | undefined;
 }

@@ -38,11 +38,14 @@ export class KeyRing {
       role: wanted.role ?? "",
       scopes: wanted.scopes ?? [],
       plan: wanted.plan ?? null,
+      origins: wanted.origins ?? null,
+      addresses: wanted.addresses ?? null,
       previous: null,
       createdBy: wanted.createdBy,
       createdAt: this.#parts.clock.now(),
       expiresAt: wanted.expiresAt ?? null,
       revokedAt: null,
+      lastUsedAt: null,
     };
     await insertKey(tx, info, secret);
     tx.audit({ action: "api_key.issued", detail: auditDetail(info) });
@@ -89,6 +92,7 @@ export class KeyRing {
   }
 }
 
-function auditDetail({ id, name, mode, lastFour, role, scopes, plan }: ApiKeyInfo) {
-  return { id, name, mode, lastFour, role, scopes, plan };
+function auditDetail(key: ApiKeyInfo) {
+  const { id, name, mode, lastFour, role, scopes, plan, origins, addresses } = key;
+  return { id, name, mode, lastFour, role, scopes, plan, origins, addresses };
 }

@@ -1,11 +1,11 @@
 import { createHmac } from "node:crypto";
 import { crc32 } from "node:zlib";
 
+import type { KeyMode } from "../../edge/index.ts";
 import { randomText } from "../../kernel/index.ts";
 
-/** What a key is for: real data, or data to try things out with. */
-export const keyModes = ["live", "test"] as const;
-export type KeyMode = (typeof keyModes)[number];
+/** What keys are for. */
+export const keyModes = ["live", "test"] as const satisfies readonly KeyMode[];
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /** 190 bits: nobody guesses one, so its digest needs no slow hash. */

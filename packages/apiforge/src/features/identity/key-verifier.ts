@@ -1,6 +1,7 @@
 import type { Durable } from "../../durable/index.ts";
 import type { KeyVerdict, KeyVerifier, Principal } from "../../edge/index.ts";
 import type { Clock } from "../../kernel/index.ts";
+import type { KeyUsage } from "./key-usage.ts";
 import { keyDigest, modeOfKey } from "./key-text.ts";
 import { findByDigest, type KeyMatch } from "./keys-table.ts";
 
@@ -12,8 +13,10 @@ export function createKeyVerifier(
   secret: Uint8Array,
   durable: Pick<Durable, "read">,
   clock: Clock,
+  usage: KeyUsage,
 ): KeyVerifier {
   return {
+    used: (id) => usage.note(id),
     verify(text) {
       if (modeOfKey(text) === undefined) return "invalid";
       const digest = keyDigest(secret, text);
@@ -31,9 +34,16 @@ function verdict(match: KeyMatch | undefined, nowMs: number): KeyVerdict {
     match.expiresAt ?? Number.POSITIVE_INFINITY,
     match.isPrevious ? (match.previous?.expiresAt ?? 0) : Number.POSITIVE_INFINITY,
   );
-  return expiresAt <= nowMs ? "expired" : { principal: principalOf(match), expiresAt };
+  if (expiresAt <= nowMs) return "expired";
+  const { origins, addresses } = match;
+  const restrictions = {
+    ...(origins === null ? {} : { origins }),
+    ...(addresses === null ? {} : { addresses }),
+  };
+  return { principal: principalOf(match), expiresAt, restrictions };
 }
 
-function principalOf({ id, subject, tenant, role, scopes, plan }: KeyMatch): Principal {
-  return { subject, tenant, role, scopes, credentialId: id, ...(plan === null ? {} : { plan }) };
+function principalOf({ id, subject, tenant, role, scopes, plan, mode }: KeyMatch): Principal {
+  const known = { subject, tenant, role, scopes, credentialId: id, keyMode: mode };
+  return plan === null ? known : { ...known, plan };
 }

@@ -1,6 +1,6 @@
 import { sql, type Reader, type Transaction } from "../../durable/index.ts";
 import type { ApiKeyInfo } from "./key-record.ts";
-import type { KeyMode } from "./key-text.ts";
+import type { KeyMode } from "../../edge/index.ts";
 
 /** A row of `forge_api_keys` without its digests. */
 interface KeyRow {
@@ -20,6 +20,9 @@ interface KeyRow {
   readonly created_at: number;
   readonly expires_at: number | null;
   readonly revoked_at: number | null;
+  readonly origins: string | null;
+  readonly addresses: string | null;
+  readonly last_used_at: number | null;
 }
 
 /** What is kept of a key's text. */
@@ -30,7 +33,8 @@ export interface StoredSecret {
 }
 
 const columns = sql`id, tenant, subject, name, mode, prefix, last_four, role, scopes, plan,
-  previous_last_four, previous_expires_at, created_by, created_at, expires_at, revoked_at`;
+  previous_last_four, previous_expires_at, created_by, created_at, expires_at, revoked_at,
+  origins, addresses, last_used_at`;
 
 export async function insertKey(
   tx: Transaction,
@@ -40,10 +44,10 @@ export async function insertKey(
   await tx.sql`
     insert into forge_api_keys
       (id, tenant, subject, name, mode, digest, prefix, last_four, role, scopes, plan,
-        created_by, created_at, expires_at)
+        origins, addresses, created_by, created_at, expires_at)
     values (${key.id}, ${key.tenant}, ${key.subject}, ${key.name}, ${key.mode}, ${digest},
       ${key.prefix}, ${key.lastFour}, ${key.role}, ${JSON.stringify(key.scopes)}, ${key.plan},
-      ${key.createdBy}, ${key.createdAt}, ${key.expiresAt})`;
+      ${listText(key.origins)}, ${listText(key.addresses)}, ${key.createdBy}, ${key.createdAt}, ${key.expiresAt})`;
 }
 
 /** The key of this tenant; undefined where it has none of this id. */
@@ -120,6 +124,8 @@ function toInfo(row: KeyRow): ApiKeyInfo {
     role: row.role,
     scopes: JSON.parse(row.scopes) as string[],
     plan: row.plan,
+    origins: listOf(row.origins),
+    addresses: listOf(row.addresses),
     previous:
       lastFour === null || previousExpiresAt === null
         ? null
@@ -128,5 +134,14 @@ function toInfo(row: KeyRow): ApiKeyInfo {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
   };
+}
+
+function listText(list: readonly string[] | null): string | null {
+  return list === null ? null : JSON.stringify(list);
+}
+
+function listOf(text: string | null): readonly string[] | null {
+  return text === null ? null : (JSON.parse(text) as string[]);
 }

@@ -35,7 +35,11 @@ const route = defineRoute({
 async function start(options: Partial<EdgeOptions> = {}) {
   open = await sqliteMemory.open();
   const { store } = open;
-  harness = await startHarness([route], { leases: store.quotas, showLimits: true, ...options });
+  harness = await startHarness([route], {
+    leases: store.quotas,
+    limits: { shown: true },
+    ...options,
+  });
   await open.advance(beginAt - open.clock.now());
   harness.clock.advance(beginAt - harness.clock.now());
   const { edge, bearer, clock } = harness;

@@ -45,7 +45,7 @@ describe.each(storeFixtures)("API keys on $name", (fixture) => {
     });
     const principal = {
       ...{ subject: made.id, tenant: "ten_1", role: "member", scopes: ["things:read"] },
-      ...{ plan: "pro", credentialId: made.id },
+      ...{ plan: "pro", credentialId: made.id, keyMode: "live" },
     };
     for (const url of ["/by-key", "/by-any", "/by-optional"]) {
       expect((await node.call({ url, key: made.key })).body).toEqual(principal);

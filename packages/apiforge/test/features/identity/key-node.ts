@@ -16,7 +16,11 @@ import {
   type Edge,
   type Route,
 } from "../../../src/edge/index.ts";
-import { createKeyVerifier, RevocationWatch } from "../../../src/features/identity/index.ts";
+import {
+  createKeyVerifier,
+  KeyUsage,
+  RevocationWatch,
+} from "../../../src/features/identity/index.ts";
 import { silentLog } from "../../../src/kernel/index.ts";
 import { recordingLog, type LogLine } from "../../edge/edge-harness.ts";
 import { z } from "zod";
@@ -28,6 +32,7 @@ const whoami = z.object({
   scopes: z.array(z.string()),
   plan: z.string().nullable(),
   credentialId: z.string().nullable(),
+  keyMode: z.string().nullable(),
 });
 
 function whoamiRoute<const A extends "jwt" | "key" | "any" | "optional">(auth: A, path: string) {
@@ -46,6 +51,7 @@ function whoamiRoute<const A extends "jwt" | "key" | "any" | "optional">(auth: A
               ...principal,
               plan: principal.plan ?? null,
               credentialId: principal.credentialId ?? null,
+              keyMode: principal.keyMode ?? null,
             },
           },
   });
@@ -81,6 +87,8 @@ export interface CallOptions {
   readonly as?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
+  /** Address that it comes from. */
+  readonly from?: string;
 }
 
 export interface CallAnswer {
@@ -94,6 +102,8 @@ export interface CallAnswer {
 export interface KeyNodeOptions extends AuthoriserOptions {
   /** Default what the store says. False for one of several nodes in one process. */
   readonly singleProcess?: boolean;
+  /** Besides those that answer who called. */
+  readonly routes?: readonly Route[];
 }
 
 /** Starts a node. */
@@ -101,7 +111,7 @@ export async function startKeyNode(
   { store, clock }: Pick<OpenStore, "store" | "clock">,
   options: KeyNodeOptions = {},
 ): Promise<KeyNode> {
-  const { singleProcess = store.capabilities.singleProcess, ...authoriser } = options;
+  const { singleProcess = store.capabilities.singleProcess, routes = [], ...authoriser } = options;
   const directory = await mkdtemp(join(tmpdir(), "keys-"));
   const { log, lines } = recordingLog();
   const durable = createDurable({ store, log: silentLog, jobs: [], consumers: [], clock });
@@ -116,20 +126,22 @@ export async function startKeyNode(
   });
   keys.open?.({
     clock,
+    keyMode: authoriser.keyMode,
     secretFor,
     forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
   });
+  const usage = new KeyUsage({ durable, clock, log });
   let lookups = 0;
   const countedRead: Durable["read"] = (label, work, tenant) => {
     lookups++;
     return durable.read(label, work, tenant);
   };
   const edge = createEdge({
-    routes: [...keys.routes, ...probes],
+    routes: [...keys.routes, ...probes, ...routes],
     durable,
     log,
     clock,
-    keys: createKeyVerifier(secretFor("api-keys"), { read: countedRead }, clock),
+    keys: createKeyVerifier(secretFor("api-keys"), { read: countedRead }, clock, usage),
     verifier: createTokenVerifier({
       issuers: [{ issuer: issuer.issuer, audience: issuer.audience, jwks: issuer.jwks() }],
       clock,
@@ -150,6 +162,7 @@ export async function startKeyNode(
         ...options.headers,
       },
       ...(body === undefined ? {} : { payload: body }),
+      ...(options.from === undefined ? {} : { remoteAddress: options.from }),
     });
     const text = answer.body;
     const isJson = text.startsWith("{");
@@ -174,6 +187,7 @@ export async function startKeyNode(
     },
     async [Symbol.asyncDispose]() {
       await edge.close();
+      await usage.flush();
       await durable.stop(0);
       // The watch over slow bodies ends with its next look.
       clock.advance(5_000);

@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import type { Durable } from "../../../src/durable/index.ts";
-import { createKeyVerifier } from "../../../src/features/identity/index.ts";
+import { createKeyVerifier, KeyUsage } from "../../../src/features/identity/index.ts";
 import { modeOfKey, newKeyText } from "../../../src/features/identity/key-text.ts";
-import { systemClock } from "../../../src/kernel/index.ts";
+import { silentLog, systemClock } from "../../../src/kernel/index.ts";
 
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -37,10 +36,11 @@ test("the mode is part of what the checksum covers", () => {
 });
 
 test("text that is no key is refused without a look into the store", () => {
-  const read: Durable["read"] = () => {
+  const read = (): never => {
     throw new Error("The store was asked");
   };
-  const verifier = createKeyVerifier(new Uint8Array(32), { read }, systemClock);
+  const usage = new KeyUsage({ durable: { transact: read }, clock: systemClock, log: silentLog });
+  const verifier = createKeyVerifier(new Uint8Array(32), { read }, systemClock, usage);
   fc.assert(
     fc.property(
       fc.oneof(

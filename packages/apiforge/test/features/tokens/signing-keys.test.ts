@@ -133,7 +133,9 @@ describe.for(storeFixtures)("signing keys on $name", (fixture) => {
       await tx.sql`update forge_signing_keys set signs_from_at = signs_from_at + ${aheadMs}`;
     });
     const form = { grant_type: "client_credentials", client_id, client_secret };
-    await verify(node, accessTokenOf(await ask(node, form)));
+    const answer = await ask(node, form);
+    expect(answer.status).toBe(200);
+    await verify(node, accessTokenOf(answer));
   });
 
   test("are followed by another at once when they are rotated by hand", async () => {
