@@ -49,6 +49,11 @@ describe("forbidden imports", () => {
     ],
     [`${core}/durable/a.ts`, 'import "../edge/index.ts";', "durable must not import edge"],
     [`${core}/kysely/a.ts`, 'import "../edge/index.ts";', "kysely must not import edge"],
+    [
+      `${core}/store/redis/a.ts`,
+      'import "../postgres/index.ts";',
+      "store/redis must not import store/postgres",
+    ],
     [`${core}/edge/a.ts`, 'import "../app/index.ts";', "edge must not import app"],
     [
       `${core}/edge/a.ts`,
@@ -76,6 +81,8 @@ describe("forbidden imports", () => {
       'import "../../app/index.ts";',
       "features/search must not import app",
     ],
+    [`${core}/gateway/a.ts`, 'import "../store/index.ts";', "gateway must not import store"],
+    [`${core}/edge/a.ts`, 'import "../gateway/index.ts";', "edge must not import gateway"],
     [`${core}/app/a.ts`, 'import "../cli/index.ts";', "app must not import cli"],
     [`${core}/cli/a.ts`, 'import "../durable/index.ts";', "cli must not import durable"],
     [`${core}/newroom/a.ts`, "", "room newroom has no row"],
@@ -104,6 +111,7 @@ describe("forbidden imports", () => {
     // Optional peers and providers' SDKs.
     [`${core}/store/postgres/a.ts`, 'import pg from "pg";', "pg is an optional peer: load it with"],
     [`${core}/app/a.ts`, 'await import("pg");', "pg is an optional peer: only store/postgres"],
+    [`${core}/store/redis/a.ts`, 'import "ioredis";', "ioredis is an optional peer: load it with"],
     [`${core}/durable/a.ts`, 'import "kysely";', "kysely is an optional peer: only kysely"],
     [`${core}/app/a.ts`, 'import "stripe";', "stripe is a provider's SDK"],
     [

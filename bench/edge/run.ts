@@ -6,6 +6,7 @@ import { median } from "../measure/statistics.ts";
 import { markdownTable, milliseconds, perSecond } from "../measure/table.ts";
 import { describeVersions } from "../measure/versions.ts";
 import { productOf } from "./product.ts";
+import { measureStages, stageTable } from "./stage-costs.ts";
 import { startTarget, type EdgeTarget } from "./target-process.ts";
 
 /** Bare Fastify is the measure; the others do the work of an API. */
@@ -21,6 +22,7 @@ const { values: settings } = parseArgs({
     seconds: { type: "string", default: "5" },
     "warm-up-seconds": { type: "string", default: "2" },
     rounds: { type: "string", default: "3" },
+    stages: { type: "boolean", default: false },
   },
 });
 
@@ -32,21 +34,26 @@ interface EdgeRun extends LoadResult {
 }
 
 const chosen = settings.targets.split(",");
+const rounds = Number(settings.rounds);
 const runs: EdgeRun[] = [];
-for (let round = 1; round <= Number(settings.rounds); round++) {
-  for (const name of chosen) {
-    const run = await measure(name, round);
-    runs.push(run);
-    console.error(`round ${round} ${name}: ${perSecond(run.requestsPerSecond)}/s`);
-  }
-}
-const file = writeResult("edge", {
+const facts = {
   settings,
   machine: describeMachine(),
   versions: describeVersions(["fastify", "hono", "@hono/node-server", "@nestjs/core", "express"]),
-  runs,
-});
-console.log(`${table()}\n\nRaw results: ${file}`);
+};
+if (settings.stages) {
+  const costs = await measureStages({ rounds, core: serverCore, load });
+  console.log(`${stageTable(costs)}\n\n${writeResult("edge-stages", { ...facts, runs: costs })}`);
+} else {
+  for (let round = 1; round <= rounds; round++) {
+    for (const name of chosen) {
+      const run = await measure(name, round);
+      runs.push(run);
+      console.error(`round ${round} ${name}: ${perSecond(run.requestsPerSecond)}/s`);
+    }
+  }
+  console.log(`${table()}\n\nRaw results: ${writeResult("edge", { ...facts, runs })}`);
+}
 
 async function measure(name: string, round: number): Promise<EdgeRun> {
   const target = await startTarget(name, serverCore);
@@ -54,7 +61,7 @@ async function measure(name: string, round: number): Promise<EdgeRun> {
     await requireWork(name, target);
     await load(target, Number(settings["warm-up-seconds"]));
     const before = target.usage();
-    const result = await load(target, Number(settings.seconds));
+    const result = await load(target);
     const after = target.usage();
     if (failures(result) > 0) throw new Error(`${name}: ${failures(result)} requests failed.`);
     return {
@@ -69,7 +76,10 @@ async function measure(name: string, round: number): Promise<EdgeRun> {
   }
 }
 
-function load({ url, headers }: EdgeTarget, seconds: number): Promise<LoadResult> {
+function load(
+  { url, headers }: EdgeTarget,
+  seconds = Number(settings.seconds),
+): Promise<LoadResult> {
   const connections = Number(settings.connections);
   return runGetLoad({ url: urlOf(url), headers, connections, seconds, core: loadCore });
 }
@@ -94,10 +104,7 @@ async function requireWork(name: string, { url, headers }: EdgeTarget): Promise<
   if (refusals.some(({ status }) => status < 400)) {
     throw new Error(`${name} lets pass: ${refusals.map(({ status }) => status).join(", ")}`);
   }
-  if (
-    name !== "apiforge" &&
-    answer.headers.get("access-control-allow-origin") !== headers["Origin"]
-  ) {
+  if (answer.headers.get("access-control-allow-origin") !== headers["Origin"]) {
     throw new Error(`${name} does not let its origin read`);
   }
 }

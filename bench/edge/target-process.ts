@@ -17,13 +17,19 @@ const secret = "a secret of the bench, of at least 32 bytes";
 const origin = "https://shop.example.com";
 const tokenSeconds = 43_200;
 
-/** Starts targets/`name`.ts on core `core`; its log goes to /dev/null, which costs it the writes. */
-export async function startTarget(name: string, core: number): Promise<EdgeTarget> {
+/** Starts targets/`name`.ts on core `core`; its log goes to /dev/null, which costs it the writes. `without`: a stage that it leaves out. */
+export async function startTarget(name: string, core: number, without = ""): Promise<EdgeTarget> {
   const entry = fileURLToPath(new URL(`targets/${name}.ts`, import.meta.url));
   const nowhere = openSync("/dev/null", "w");
   const command = [process.execPath, "--conditions=@apiforge/source", entry];
   const child = spawn("taskset", ["-c", String(core), ...command], {
-    env: { ...process.env, NODE_ENV: "production", EDGE_SECRET: secret, EDGE_ORIGIN: origin },
+    env: {
+      ...process.env,
+      NODE_ENV: "production",
+      EDGE_SECRET: secret,
+      EDGE_ORIGIN: origin,
+      EDGE_WITHOUT: without,
+    },
     stdio: ["ignore", nowhere, "inherit", "ipc"],
   });
   closeSync(nowhere);

@@ -27,9 +27,11 @@ export const roomRules: Readonly<Record<string, RoomRule>> = {
   store: room({ kernel: "all" }),
   "store/sqlite": room({ store: "all", kernel: "all" }),
   "store/postgres": room({ store: "all", kernel: "all" }),
+  "store/redis": room({ store: "all", kernel: "all" }),
   durable: room({ store: "all", resilience: "all", schema: "all", kernel: "all" }),
   kysely: room({ durable: "all", store: "all", kernel: "all" }),
   edge: room({ durable: "all", store: "types", resilience: "all", schema: "all", kernel: "all" }),
+  gateway: room({ edge: "all", resilience: "all", schema: "all", kernel: "all" }),
   "features/*": room({
     edge: "types",
     durable: "all",
@@ -54,6 +56,7 @@ export interface PeerRule {
 /** `apiforge` starts without its optional peers, so each is kept in one room. */
 export const peerRules: Readonly<Record<string, PeerRule>> = {
   pg: { room: "store/postgres", load: "on-demand" },
+  ioredis: { room: "store/redis", load: "on-demand" },
   // A subpath of its own (`apiforge/kysely`): who imports it has installed kysely.
   kysely: { room: "kysely", load: "with-its-room" },
 };

@@ -1,39 +1,28 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createForge, defineRoute } from "apiforge";
+import { createForge } from "apiforge";
 import { createDevIssuer } from "apiforge/internal/edge";
 import { silentLog, systemClock } from "apiforge/internal/kernel";
-import { z } from "zod";
-import { productOf } from "../product.ts";
-import { announce } from "../settings.ts";
+import { productRoute } from "../product-route.ts";
+import { announce, readSettings } from "../settings.ts";
 
-const product = z.object({
-  id: z.string(),
-  name: z.string(),
-  price: z.object({ amount: z.int(), currency: z.string() }),
-  tags: z.array(z.string()),
-  stock: z.int(),
-  updatedAt: z.string(),
-});
-
-/** Ours, with the stages that the peers have. Tokens are ES256: shared secrets are not taken. */
-const readProduct = defineRoute({
-  method: "GET",
-  path: "/products/:id",
-  params: z.object({ id: z.string().regex(/^\d+$/) }),
-  query: z.object({ detail: z.enum(["full", "short"]).default("short") }),
-  transaction: "none",
-  replies: { 200: product },
-  handler: ({ params, query }) => ({ status: 200, body: productOf(params.id, query.detail) }),
-});
-
+/** Ours with every stage that the peers have, metrics on top. Tokens are ES256: shared secrets are not taken. */
 const dataDir = mkdtempSync(join(tmpdir(), "apiforge-bench-edge-"));
 process.once("exit", () => rmSync(dataDir, { recursive: true }));
 process.once("SIGTERM", () => void forge.stop().then(() => process.exit()));
 const forge = await createForge(
-  { routes: [readProduct] },
-  { config: { dataDir, port: 0, host: "127.0.0.1", jobConcurrency: 0, logLevel: "info" } },
+  { routes: [productRoute(readSettings())] },
+  {
+    config: {
+      dataDir,
+      port: 0,
+      host: "127.0.0.1",
+      jobConcurrency: 0,
+      logLevel: "info",
+      accessLog: "all",
+    },
+  },
 );
 const issuer = await createDevIssuer({
   directory: join(dataDir, "keys"),

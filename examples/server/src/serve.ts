@@ -1,15 +1,27 @@
-import { ApiForgeError, createForge, runForge } from "apiforge";
+import { ApiForgeError, createForge, runForge, Tokens } from "apiforge";
 
 import { connectProviders } from "./providers.ts";
 import { collectStartGarbage } from "./start-garbage.ts";
 import { exampleSystems } from "./systems.ts";
+
+/** Whom the server's own tokens name as their issuer where it has no address that others know. */
+const ownIssuer = "https://examples.apiforge.dev";
+
+const api = {
+  title: "APIForge examples",
+  version: "1.0.0",
+  description:
+    "Every example system, served by one process. `npm run token` makes a token for them.",
+};
 
 /** Serves every example system until a signal stops it; says why when it cannot start. */
 export async function serve(): Promise<void> {
   try {
     const providers = await connectProviders(process.env, sandboxPort());
     const own = Promise.withResolvers<string>();
-    const forge = await createForge(exampleSystems(providers, own.promise));
+    const tokens = new Tokens({ issuer: process.env["APIFORGE_PUBLIC_URL"] || ownIssuer });
+    const systems = exampleSystems({ ...providers, tokens }, own.promise);
+    const forge = await createForge(systems, { tokens, api, limits: { shown: true } });
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     collectStartGarbage();

@@ -1,14 +1,20 @@
 import { bulkMessages } from "@apiforge/example-bulk-messages";
 import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
+import { mobile } from "@apiforge/example-mobile";
 import { projects } from "@apiforge/example-projects";
 import { slackTiers } from "@apiforge/example-slack-tiers";
 import { storefront } from "@apiforge/example-storefront";
-import { auditLog, type System } from "apiforge";
+import { apiKeys, auditLog, type System, type Tokens } from "apiforge";
 
 import type { Providers } from "./providers.ts";
 import { reposFor } from "./repos.ts";
 import type { TwilioSender } from "./twilio.ts";
+
+/** What the example systems need of others. */
+export interface SystemServices extends Omit<Providers, "sandboxUrl" | "stop"> {
+  readonly tokens: Tokens;
+}
 
 /**
  * Every example system. Text messages are called back at `APIFORGE_PUBLIC_URL`, else at `ownUrl`,
@@ -16,18 +22,20 @@ import type { TwilioSender } from "./twilio.ts";
  * @throws {config_invalid} for a `REPOS_DOCUMENTS` that is none.
  */
 export function exampleSystems(
-  providers: Omit<Providers, "sandboxUrl" | "stop">,
+  services: SystemServices,
   ownUrl: Promise<string>,
 ): readonly System[] {
   return [
-    projects(providers.slack),
-    clinic({ messages: providers.messages, crm: providers.crm, alarms: providers.slack }),
-    textMessages(providers.twilio, ownUrl),
+    projects(services.slack),
+    clinic({ messages: services.messages, crm: services.crm, alarms: services.slack }),
+    textMessages(services.twilio, ownUrl),
     bulkMessagesPage(),
     reposFor(process.env["REPOS_DOCUMENTS"] || undefined),
     slackTiers(),
     storefront(),
+    mobile({ texts: services.messages, tokens: services.tokens }),
     auditLog(),
+    apiKeys(),
   ];
 }
 

@@ -94,4 +94,24 @@ describe.for(storeNames)("the example server as a gateway, %s", (store) => {
       },
     });
   });
+
+  test("API keys are rotated and revoked", async () => {
+    const headers = await fieldsOf("usr_keys");
+    const rotate = { method: "POST", path: "/v1/keys/{id}/rotate", headers };
+    await assertPassed({
+      keys: {
+        create: {
+          method: "POST",
+          path: "/v1/keys",
+          headers,
+          body: { name: "{mark}", scopes: ["keys:manage"] },
+        },
+        rotate,
+        rotateAtOnce: { ...rotate, body: { overlapSeconds: 0 } },
+        revoke: { method: "DELETE", path: "/v1/keys/{id}", headers },
+        show: { path: "/v1/keys/{id}", headers },
+        use: { path: "/v1/keys" },
+      },
+    });
+  });
 });

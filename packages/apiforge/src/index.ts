@@ -4,14 +4,22 @@
  * @module
  */
 export {
+  apiKeys,
   auditLog,
   createForge,
   defineMigration,
   readConfig,
   runForge,
+  type ApiKeyInfo,
+  type ApiKeys,
+  type AuthoriserSettings,
+  type CallerContext,
   type Config,
+  type Deployment,
   type Forge,
   type ForgeOptions,
+  type IssuedKey,
+  type NewApiKey,
   type System,
 } from "./app/index.ts";
 export {
@@ -80,8 +88,10 @@ export {
   unauthorized,
   unprocessable,
   type CallTypes,
+  type CertificateHolder,
   type ClaimMap,
   type ClaimSource,
+  type ApiDescription,
   type CorsOptions,
   type CrossTenantAccess,
   type CrossTenantAttempt,
@@ -92,6 +102,7 @@ export {
   type ErrorReporter,
   type Exchange,
   type Failure,
+  type IdentifyCertificate,
   type Leave,
   type OnError,
   type LimitBy,
@@ -111,7 +122,11 @@ export {
   type Steps,
   type UnknownFields,
   type TrustedIssuer,
+  type VerifiedCertificate,
+  type VersionOptions,
   type SubjectPart,
+  type IntrospectionOptions,
+  type KeyMode,
 } from "./edge/index.ts";
 export {
   sessionEnded,
@@ -124,6 +139,13 @@ export {
   type TokenReply,
   type TokensOptions,
 } from "./features/tokens/index.ts";
+export {
+  defineProxy,
+  upstream,
+  type ProxyOptions,
+  type Upstream,
+  type UpstreamOptions,
+} from "./gateway/index.ts";
 export { ApiForgeError, newId, type Duration, type ErrorType } from "./kernel/index.ts";
 export {
   exponential,

@@ -18,6 +18,10 @@ export interface RedisServer extends AsyncDisposable {
   /** `redis://127.0.0.1:<port>`, without a password. */
   readonly url: string;
   readonly port: number;
+  /** Kills the server; its files stay. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and files. */
+  restart(): Promise<void>;
   /** Ends the server and removes its files. A second call does nothing. */
   stop(): Promise<void>;
 }
@@ -38,7 +42,7 @@ export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisSe
     stopSignal: "SIGKILL",
   });
   const port = await freePort();
-  try {
+  const start = async (): Promise<void> => {
     await supervised.start(
       {
         command,
@@ -55,12 +59,22 @@ export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisSe
       },
       readyText,
     );
+  };
+  try {
+    await start();
   } catch (error) {
     await supervised.close();
     throw error;
   }
   const stop = (): Promise<void> => supervised.close();
-  return { url: `redis://127.0.0.1:${port}`, port, stop, [Symbol.asyncDispose]: stop };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    kill: () => supervised.end("SIGKILL"),
+    restart: start,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 function findRedis(): string | undefined {

@@ -37,7 +37,10 @@ test("roles and scopes are asked for one short each", async () => {
 });
 
 test("the served routes are those that were declared", async () => {
-  expect(await servedRoutes(client)).toEqual(["GET /guarded/:id", "GET /open", "POST /storing"]);
+  const declared = ["GET /guarded/:id", "GET /open", "POST /storing"];
+  // Every server of ours serves it.
+  const own = "GET /v1/limits/:subject";
+  expect(await servedRoutes(client)).toEqual([...declared, own].toSorted());
 });
 
 // Declarations that the server does not keep.
@@ -45,6 +48,12 @@ describe("a server that lets through is seen", () => {
   test.for([
     ["a role", { ...open, roles: ["auditor"] }, "must be 403 insufficient_role"],
     ["a scope", { ...open, scopes: ["things:read"] }, "must be 403 insufficient_scope"],
+    ["a certificate", { ...open, auth: "certificate" as const }, "must be 401 missing_certificate"],
+    [
+      "a certificate beside a token",
+      { ...open, certificate: "required" as const },
+      "must be 401 missing_certificate",
+    ],
     ["a token", { ...storing, auth: "jwt" as const }, "must be 401 missing_token"],
     [
       "a token asked for against the declaration",

@@ -1,3 +1,5 @@
+import { isIP, isIPv6 } from "node:net";
+
 import { appError } from "./errors.ts";
 
 /** Levels of the log, from most to least talkative. */
@@ -7,6 +9,10 @@ export type LogLevel = (typeof logLevels)[number];
 /** Which answers the access log has a line for; `errors` are those of status 4xx and 5xx. */
 export const accessLogs = ["off", "errors", "all"] as const;
 export type AccessLog = (typeof accessLogs)[number];
+
+/** Which API keys a deployment takes. */
+export const keyModeSettings = ["any", "live", "test"] as const;
+export type KeyModeSetting = (typeof keyModeSettings)[number];
 
 /** What an operator decides. Every setting is one environment variable; see docs/reference/configuration.md. */
 export interface Config {
@@ -18,6 +24,8 @@ export interface Config {
   readonly dataDir: string;
   /** `DATABASE_URL`: a `postgres://` URL switches the store; absent, SQLite in `dataDir` is used. */
   readonly databaseUrl: string | undefined;
+  /** `REDIS_URL`: takes load off PostgreSQL where several nodes count limits together; not used with SQLite. */
+  readonly redisUrl: string | undefined;
   /** `APIFORGE_DATABASE_POOL`: connections to PostgreSQL. */
   readonly databasePool: number;
   /** `APIFORGE_TRANSACTION_LIMIT_MS`: longest transaction before it is cut off. */
@@ -28,14 +36,26 @@ export interface Config {
   readonly jwtIssuer: string;
   /** `APIFORGE_JWT_AUDIENCE`: required `aud` of tokens. */
   readonly jwtAudience: string;
-  /** `APIFORGE_SECRET`: signs cursors; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
+  /** `APIFORGE_SECRET`: signs cursors, digests API keys; nodes of one deployment share it. Absent, one is generated in `dataDir`. */
   readonly secret: string | undefined;
+  /** `APIFORGE_KEY_MODE`: which API keys are good here: `live`, `test`, or `any` of both. */
+  readonly keyMode: KeyModeSetting;
   /** `APIFORGE_JOB_CONCURRENCY`: attempts per queue that run at once in this process; 0 runs no jobs, consumers and schedules here. */
   readonly jobConcurrency: number;
   /** `APIFORGE_JOB_TOTAL_CONCURRENCY`: attempts of all queues that run at once in this process; absent, only each queue's own limit. */
   readonly jobTotalConcurrency: number | undefined;
   /** `APIFORGE_CONNECTIONS_PER_ADDRESS`: connections that one address may have open at a time. */
   readonly maxConnectionsPerAddress: number;
+  /** `APIFORGE_TLS_KEY_FILE`: private key in PEM; with it the server speaks TLS. */
+  readonly tlsKeyFile: string | undefined;
+  /** `APIFORGE_TLS_CERT_FILE`: its certificate and those that lead to an authority, in PEM. */
+  readonly tlsCertFile: string | undefined;
+  /** `APIFORGE_CLIENT_CA_FILE`: authorities of client certificates in PEM; absent, nobody is asked for one. */
+  readonly clientCaFile: string | undefined;
+  /** `APIFORGE_CLIENT_CRL_FILE`: their revocation lists in PEM. */
+  readonly clientCrlFile: string | undefined;
+  /** `APIFORGE_TRUSTED_PROXIES`: networks of the proxies whose `Client-Cert` is believed, with commas between. */
+  readonly trustedProxies: readonly string[];
   /** `APIFORGE_LOG_LEVEL`. */
   readonly logLevel: LogLevel;
   /** `APIFORGE_ACCESS_LOG`: which answers get a line in the log. */
@@ -53,6 +73,7 @@ const settings = {
   port: { name: "PORT", parse: integer(0, 65_535), default: 4000 },
   dataDir: { name: "APIFORGE_DATA_DIR", parse: text, default: "./data" },
   databaseUrl: { name: "DATABASE_URL", parse: url("postgres:", "postgresql:"), default: undefined },
+  redisUrl: { name: "REDIS_URL", parse: url("redis:", "rediss:"), default: undefined },
   databasePool: { name: "APIFORGE_DATABASE_POOL", parse: integer(2, 200), default: 10 },
   transactionLimitMs: {
     name: "APIFORGE_TRANSACTION_LIMIT_MS",
@@ -63,6 +84,7 @@ const settings = {
   jwtIssuer: { name: "APIFORGE_JWT_ISSUER", parse: text, default: "https://dev.apiforge.local" },
   jwtAudience: { name: "APIFORGE_JWT_AUDIENCE", parse: text, default: "apiforge" },
   secret: { name: "APIFORGE_SECRET", parse: secretText, default: undefined },
+  keyMode: { name: "APIFORGE_KEY_MODE", parse: oneOf(keyModeSettings), default: "any" },
   jobConcurrency: { name: "APIFORGE_JOB_CONCURRENCY", parse: integer(0, 10_000), default: 20 },
   jobTotalConcurrency: {
     name: "APIFORGE_JOB_TOTAL_CONCURRENCY",
@@ -74,6 +96,11 @@ const settings = {
     parse: integer(1, 1_000_000),
     default: 10_000,
   },
+  tlsKeyFile: { name: "APIFORGE_TLS_KEY_FILE", parse: text, default: undefined },
+  tlsCertFile: { name: "APIFORGE_TLS_CERT_FILE", parse: text, default: undefined },
+  clientCaFile: { name: "APIFORGE_CLIENT_CA_FILE", parse: text, default: undefined },
+  clientCrlFile: { name: "APIFORGE_CLIENT_CRL_FILE", parse: text, default: undefined },
+  trustedProxies: { name: "APIFORGE_TRUSTED_PROXIES", parse: networks, default: [] },
   logLevel: { name: "APIFORGE_LOG_LEVEL", parse: oneOf(logLevels), default: "info" },
   accessLog: { name: "APIFORGE_ACCESS_LOG", parse: oneOf(accessLogs), default: "off" },
   serverTiming: { name: "APIFORGE_SERVER_TIMING", parse: flag, default: false },
@@ -119,6 +146,24 @@ export function settingNames(): readonly { readonly name: string; readonly defau
     name: setting.name,
     default: String(setting.default ?? ""),
   }));
+}
+
+/** The environment variable of a setting. */
+export function settingName(setting: keyof Config): string {
+  return settings[setting].name;
+}
+
+function networks(value: string): readonly string[] | Problem {
+  const list = value.split(",").map((network) => network.trim());
+  const isNetwork = (text: string): boolean => {
+    const [address = "", prefix = "0", ...rest] = text.split("/");
+    const bits = isIPv6(address) ? 128 : 32;
+    const isLength = /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
+    return isIP(address) !== 0 && isLength && rest.length === 0;
+  };
+  return list.every(isNetwork)
+    ? list
+    : new Problem("networks such as 10.0.0.0/8, with commas between");
 }
 
 function text(value: string): string {

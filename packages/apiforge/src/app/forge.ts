@@ -1,7 +1,5 @@
-import { hash } from "node:crypto";
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
-import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
 import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
@@ -9,20 +7,32 @@ import {
   createDevIssuer,
   createEdge,
   createTokenVerifier,
+  type ApiDescription,
   type CorsOptions,
   type Edge,
+  type EdgeOptions,
   type ErrorReporter,
+  type IdentifyCertificate,
+  type IntrospectionOptions,
   type OnError,
   type ServerLimits,
   type TrustedIssuer,
+  type VersionOptions,
 } from "../edge/index.ts";
+import { createKeyVerifier, KeyUsage, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
+import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
+import { createDeployment, type Deployment } from "./deployment.ts";
+import { openLogs, type Logs } from "./log.ts";
+import { keySecretPurpose } from "./keys/api-keys.ts";
+import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
 import { keysFailure, listenFailure } from "./start-failure.ts";
+import { clientCertificates, readTlsFiles, watchTlsFiles } from "./tls-files.ts";
 import { mergeSystems, type System } from "./system.ts";
 import { ownIssuer, tokenSystem } from "./token-system.ts";
 
@@ -36,10 +46,20 @@ export interface ForgeOptions {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Issuers whose tokens are accepted besides the configured one; see `issuers`. */
   readonly issuers?: readonly TrustedIssuer[];
+  /** Who the holder of a client certificate is; default a subject and tenant of its own for each. */
+  readonly identifyCertificate?: IdentifyCertificate;
+  /** Who is asked about tokens that are no JWTs (RFC 7662); default nobody, and they are refused. */
+  readonly introspection?: IntrospectionOptions;
   /** The deployment's own tokens: brings `POST /oauth/token`; see {@link Tokens}. Default none. */
   readonly tokens?: Tokens;
+  /** How verified callers are remembered, and what is added to them. */
+  readonly authoriser?: AuthoriserSettings;
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */
   readonly cors?: CorsOptions;
+  /** What `/openapi.json` and `/docs` say of the whole; default title `API`, version `0.0.0`. */
+  readonly api?: ApiDescription;
+  /** How callers say which version of a route they want; default routes have none. */
+  readonly versions?: VersionOptions;
   /** Limits of the whole server, plans among them; those of a route stand on the route. */
   readonly limits?: ServerLimits;
   /** Default: pino to standard output at `config.logLevel`. */
@@ -79,28 +99,39 @@ export async function createForge(
   options: ForgeOptions = {},
 ): Promise<Forge> {
   const config: Config = { ...readConfig(), ...options.config };
-  const log =
-    options.log ??
-    pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const logs = openLogs(config, options.log);
+  const { log } = logs;
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
+  let leases: Leases | undefined;
   try {
-    return await assemble(config, system, store, log, options);
+    leases = await openLeases(config, store, log);
+    return await assemble(config, system, { store, leases, logs }, options);
   } catch (error) {
+    await leases?.close();
     await store.close();
     throw keysFailure(error);
   }
 }
 
+/** What a server keeps open until it stops. */
+interface Opened {
+  readonly store: Store;
+  readonly leases: Leases;
+  readonly logs: Logs;
+}
+
 async function assemble(
   config: Config,
   system: Required<System>,
-  store: Store,
-  log: Log,
+  opened: Opened,
   options: ForgeOptions,
 ): Promise<Forge> {
+  const { store, leases, logs } = opened;
+  const { log } = logs;
   const runsJobs = config.jobConcurrency > 0;
+  const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
     store,
     log,
@@ -114,14 +145,41 @@ async function assemble(
       ? {}
       : { totalConcurrency: config.jobTotalConcurrency }),
   });
-  const secret = deploymentSecret(config.secret, config.dataDir);
+  const revocations = new RevocationWatch({
+    durable,
+    clock: systemClock,
+    singleProcess: store.capabilities.singleProcess,
+    transactionLimitMs: config.transactionLimitMs,
+  });
+  await revocations.refresh();
+  const usage = new KeyUsage({ durable, clock: systemClock, log });
+  const keyMode = config.keyMode === "any" ? undefined : config.keyMode;
+  const deployment = createDeployment(secret, {
+    clock: systemClock,
+    keyMode,
+    forgetCallers: (tx, tenant) => revocations.revoke(tx, tenant),
+  });
+  system.open(deployment);
   const audience = config.jwtAudience;
   await options.tokens?.open({ durable, secret, audience, clock: systemClock, log });
-  const edge = await buildEdge(config, system, store, durable, log, options);
+  const files = await readTlsFiles(config);
+  const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
+  const secretOfKeys = deployment.secretFor(keySecretPurpose);
+  const edge = await buildEdge(config, system, opened, deployment, durable, {
+    ...options,
+    ...(files.tls === undefined ? {} : { tls: files.tls }),
+    ...(certificates === undefined ? {} : { certificates }),
+    keys: createKeyVerifier(secretOfKeys, durable, systemClock, usage),
+    authoriser: { ...authoriserOptions(options.authoriser ?? {}, durable, revocations), keyMode },
+  });
+  const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
+    watched.stop();
     await edge.close();
+    await leases.close();
+    await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
     await store.close();
   };
@@ -143,32 +201,46 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  store: Store,
+  { store, leases, logs: { log, lines } }: Opened,
+  deployment: Deployment,
   durable: Durable,
-  log: Log,
-  { onError, reporter, cors, limits = {}, issuers: added = [], tokens }: ForgeOptions,
+  options: Omit<ForgeOptions, "authoriser"> &
+    Pick<EdgeOptions, "tls" | "certificates"> &
+    Required<Pick<EdgeOptions, "authoriser" | "keys">>,
 ): Promise<Edge> {
+  const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
+  const { limits = {}, issuers: added = [], tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
+  const { limitLog } = store;
   return createEdge({
     routes: system.routes,
     stages: system.stages,
     limits,
     durable,
+    usageStore: durable,
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-    verifier: createTokenVerifier({ issuers: [...issuers, ...added], clock: systemClock }),
-    cursorKey: hash(
-      "sha256",
-      `cursor:${deploymentSecret(config.secret, config.dataDir)}`,
-      "buffer",
-    ),
+    verifier: createTokenVerifier({
+      issuers: [...issuers, ...added],
+      introspection: options.introspection,
+      clock: systemClock,
+    }),
+    keys: options.keys,
+    authoriser,
+    cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
-    ...evidenceOptions(config, durable),
+    ...evidenceOptions(config, durable, lines),
+    leases,
+    ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
     ...(reporter === undefined ? {} : { reporter }),
     ...(cors === undefined ? {} : { cors }),
+    ...(api === undefined ? {} : { api }),
+    ...(versions === undefined ? {} : { versions }),
     ...(jwks === undefined ? {} : { jwks }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(certificates === undefined ? {} : { certificates }),
   });
 }
 

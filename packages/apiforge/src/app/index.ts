@@ -1,4 +1,8 @@
 export { logLevels, readConfig, settingNames, type Config, type LogLevel } from "./config.ts";
+export type { AuthoriserSettings, CallerContext } from "./authoriser.ts";
+export type { Deployment } from "./deployment.ts";
+export { apiKeys, type ApiKeys } from "./keys/api-keys.ts";
+export type { ApiKeyInfo, IssuedKey, NewApiKey } from "../features/identity/index.ts";
 export { auditLog } from "./audit/routes.ts";
 export { verifyAuditLog } from "./audit/verify-log.ts";
 export type { AuditReport } from "../durable/index.ts";

@@ -6,6 +6,7 @@ import type {
 } from "../durable/index.ts";
 import type { PlacedStage, Route } from "../edge/index.ts";
 import type { Migration } from "../store/index.ts";
+import type { Deployment } from "./deployment.ts";
 
 /** One system that a forge serves: its routes with the work that they leave behind. */
 export interface System {
@@ -19,6 +20,8 @@ export interface System {
   readonly schedules?: readonly ScheduleDefinition[];
   /** Applied after APIForge's own and those of the systems before it. Names are unique across systems. */
   readonly migrations?: readonly Migration[];
+  /** Told of the deployment before anything of the system runs. */
+  readonly open?: (deployment: Deployment) => void;
 }
 
 /** All systems as one. */
@@ -31,6 +34,9 @@ export function mergeSystems(systems: readonly System[]): Required<System> {
     batches: systems.flatMap((system) => system.batches ?? []),
     schedules: systems.flatMap((system) => system.schedules ?? []),
     migrations: systems.flatMap((system) => system.migrations ?? []),
+    open: (deployment) => {
+      for (const system of systems) system.open?.(deployment);
+    },
   };
 }
 

@@ -25,6 +25,8 @@ export function tokenSystem(tokens: Tokens): System {
     method: "POST",
     path: "/oauth/token",
     auth: "none",
+    // RFC 8705: a client with a registered certificate needs no secret, and a bound session its own.
+    certificate: "noted",
     summary: "Tokens for a service, or in exchange for a refresh token (RFC 6749)",
     tags: ["tokens"],
     // A form, which is read strictly by the endpoint; errors have the form of RFC 6749 section 5.2.
@@ -39,7 +41,7 @@ export function tokenSystem(tokens: Tokens): System {
     replies: { 200: reply, 400: refusal, 401: refusal },
     handler: async ({ body, headers, request }) => {
       const { authorization, "content-type": contentType } = headers;
-      const given = { contentType, authorization, body, certificate: undefined };
+      const given = { contentType, authorization, body, certificate: request.certificate };
       const answer = await tokens.opened.endpoint.answer(given, request.id);
       return { ...answer, headers: answer.status === 401 ? challenged : uncached };
     },

@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
 
-import { readConfig, verifyAuditLog, type AuditReport } from "../app/index.ts";
-import { silentLog } from "../kernel/index.ts";
+import { readConfig, verifyAuditLog } from "../app/index.ts";
+import { ApiForgeError, silentLog } from "../kernel/index.ts";
+import { describeReport } from "./audit-report.ts";
 
 const usage = `Usage: npm run -s audit -- verify [--anchor 1204:9f86d0…]
 
@@ -10,8 +11,6 @@ DATABASE_URL), beside a running server or without one, and names the first place
 Exit code 0: intact; 1: broken; 2: not verified.
 --anchor is an end of the chain that an earlier run printed or the server logged, kept elsewhere: with
 it, a chain that was cut off or written anew is found too.`;
-
-type AuditFault = Extract<AuditReport, { readonly intact: false }>["fault"];
 
 function readArguments(args: readonly string[]): string | undefined {
   const { values, positionals } = parseArgs({
@@ -24,36 +23,14 @@ function readArguments(args: readonly string[]): string | undefined {
   return values.anchor;
 }
 
-function describe(report: AuditReport): string {
-  if (!report.intact) return `audit log BROKEN: ${describeFault(report.fault)}`;
-  const { sealed, unsealed, anchor } = report;
-  const counts = `audit log intact: ${sealed} entries sealed, ${unsealed} waiting for their seal`;
-  return anchor === undefined ? counts : `${counts}\nanchor ${anchor.position}:${anchor.hash}`;
-}
-
-function describeFault(fault: AuditFault): string {
-  switch (fault.kind) {
-    case "altered":
-      return `entry ${fault.id} (row ${fault.n}) at position ${fault.position} is not what was sealed there`;
-    case "entry_missing":
-      return `the entry of row ${fault.n}, sealed at position ${fault.position}, is gone`;
-    case "seal_missing":
-      return `the seal at position ${fault.position} is gone`;
-    case "never_sealed":
-      return `entry ${fault.id} (row ${fault.n}) has no seal and waits for none`;
-    case "cut_off":
-      return `the chain ends at position ${fault.position}; it once went to ${fault.sealed}`;
-    case "anchor_mismatch":
-      return `the chain was written anew: position ${fault.position} has not the anchor's hash`;
-  }
-}
-
 try {
   const anchor = readArguments(process.argv.slice(2));
   const report = await verifyAuditLog(readConfig(), anchor, silentLog);
-  console.log(describe(report));
+  console.log(describeReport(report));
   process.exitCode = report.intact ? 0 : 1;
 } catch (error) {
-  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
+  const message = error instanceof Error ? error.message : String(error);
+  // What is wrong with the store is not in how the command was written.
+  console.error(ApiForgeError.is(error) ? message : `${message}\n\n${usage}`);
   process.exitCode = 2;
 }

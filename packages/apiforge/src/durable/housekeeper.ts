@@ -68,6 +68,7 @@ export class Housekeeper {
       await this.#repeat(() => this.#store.idempotency.sweep(idempotencyMs, sweepRows));
       await this.#repeat(() => this.#store.jobs.sweepEnded(completedJobMs, sweepRows));
       await this.#repeat(() => this.#store.schedules.sweepTicks(tickMs, sweepRows));
+      await this.#repeat(() => this.#store.quotas.sweep(sweepRows));
       await this.#bury();
       await this.#sweepBatches();
     } catch (error) {

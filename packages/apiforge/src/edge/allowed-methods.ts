@@ -16,7 +16,8 @@ export function createAllowedMethods(
   const router = createRouter({ maxParamLength });
   const methods = new Set<HTTPMethod>();
   for (const { method, path } of routes) {
-    router.on(method, path, unused);
+    // Of several versions one will do.
+    if (!router.hasRoute(method, path)) router.on(method, path, unused);
     methods.add(method);
   }
   return function allowedMethods(url) {
@@ -37,7 +38,10 @@ export function createAllowedMethods(
  */
 export function hasEmptyParam(params: unknown): boolean {
   if (typeof params !== "object" || params === null) return false;
-  return Object.values(params).includes("");
+  for (const name in params) {
+    if (Reflect.get(params, name) === "") return true;
+  }
+  return false;
 }
 
 // The router is only asked whether it finds something.

@@ -7,6 +7,7 @@ import { preferredForm, renderFailure, toFailure } from "./problem.ts";
 import { requestId } from "./stages/correlate.ts";
 
 const answered = new WeakSet<Socket>();
+const tlsErrors = /^(?:ERR_SSL_|ERR_TLS_|EPROTO$)/;
 
 /** Whatever else `socket` brings is not answered: the answer that is under way is its last. */
 export function ignoreRestOf(socket: Socket): void {
@@ -17,6 +18,11 @@ export function ignoreRestOf(socket: Socket): void {
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   // Node reads on behind a head that was refused, and may find that it cannot.
   if (answered.has(socket)) return;
+  // A connection whose TLS has failed carries no answer, and Node leaves it open after a slow handshake.
+  if (tlsErrors.test(error.code ?? "")) {
+    socket.destroy();
+    return;
+  }
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy(error);
     return;

@@ -6,13 +6,18 @@ export {
   type CrossTenantCall,
   type RaiseAlarm,
 } from "./cross-tenant.ts";
-export { publicTenant, type Principal } from "./auth/principal.ts";
+export { publicTenant, type KeyMode, type Principal } from "./auth/principal.ts";
 export {
   createTokenVerifier,
   type TokenVerifier,
   type TokenVerifierOptions,
   type VerifiedToken,
 } from "./auth/token-verifier.ts";
+export { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
+export type { Revocations } from "./auth/revocations.ts";
+export type { KeyRestrictions } from "./auth/key-restrictions.ts";
+export type { KeyVerdict, KeyVerifier } from "./auth/key-verifier.ts";
+export type { IntrospectionOptions } from "./auth/introspection.ts";
 export type { KeySource } from "./auth/key-set.ts";
 export { issuers } from "./auth/issuers/index.ts";
 export type {
@@ -29,6 +34,14 @@ export {
 } from "./auth/dev-issuer.ts";
 export type { CacheOptions } from "./caching/cache-control.ts";
 export type { PreconditionOptions } from "./caching/precondition.ts";
+export {
+  ClientCertificates,
+  type CertificateHolder,
+  type IdentifyCertificate,
+  type VerifiedCertificate,
+} from "./certificates/client-certificates.ts";
+export type { TrustOptions } from "./certificates/trust.ts";
+export type { TlsMaterial } from "./tls.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";
@@ -43,6 +56,7 @@ export {
   unauthorized,
   unprocessable,
 } from "./errors.ts";
+export type { LineSink } from "./evidence/access-lines.ts";
 export type { AccessLogOptions, StatusClass } from "./evidence/access-log.ts";
 export type {
   ErrorChanges,
@@ -66,8 +80,10 @@ export {
   type Steps,
 } from "./stage.ts";
 export type { ServerLimits } from "./limits/limit-book.ts";
+export type { LeaseSource } from "./limits/lease-desk.ts";
 export type { LimitBy, LimitOptions } from "./limits/policy.ts";
 export type { SubjectPart } from "./limits/subject.ts";
+export type { Relay, Responder, SelfWritten, StageHeaders } from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {
@@ -96,4 +112,5 @@ export {
 } from "./route.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
+export type { VersionOptions } from "./versions/version-choice.ts";
 export { textReply, type TextReply } from "./text-reply.ts";

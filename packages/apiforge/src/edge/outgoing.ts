@@ -1,4 +1,5 @@
 import type { Answer } from "../durable/index.ts";
+import type { SelfWritten } from "./relay.ts";
 import type { StreamKind } from "./stages/shape.ts";
 
 /** An answer on its way out. */
@@ -10,6 +11,8 @@ export interface Outgoing {
   readonly isReplay: boolean;
   /** What is written behind the answer's head instead of its body. */
   readonly stream?: { readonly values: AsyncIterable<unknown>; readonly kind: StreamKind };
+  /** Writes the answer instead; of {@link answer} its status counts. */
+  readonly selfWritten?: SelfWritten;
 }
 
 /** An answer that no commit stands behind. */

@@ -4,8 +4,8 @@ import { registeredTracer } from "../resilience/index.ts";
 import type { Clock, Log } from "../kernel/index.ts";
 import type { AllowedMethods } from "./allowed-methods.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
-import type { PrincipalCache } from "./auth/principal-cache.ts";
-import type { TokenVerifier } from "./auth/token-verifier.ts";
+import type { Authorisers } from "./auth/authorisers.ts";
+import type { ClientCertificates } from "./certificates/client-certificates.ts";
 import type { BodyDeadline } from "./body-deadline.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
@@ -23,14 +23,17 @@ import {
   type RouteStages,
   type StageTable,
 } from "./route-stages.ts";
-import type { Route } from "./route.ts";
-import { send, write } from "./send.ts";
+import type { Responder } from "./relay.ts";
+import { takesRawBody, type Route } from "./route.ts";
+import { headOf, send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
 import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
+import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
+import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
 import { correlate } from "./stages/correlate.ts";
 import { failureAnswer } from "./stages/fail.ts";
@@ -44,12 +47,15 @@ import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
+import type { UsageBook } from "./versions/usage-book.ts";
+import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 
 /** What the stages work with. */
 export interface Services {
   readonly durable: DurableBackend;
-  readonly verifier: TokenVerifier;
-  readonly principals: PrincipalCache;
+  readonly authorisers: Authorisers;
+  /** Undefined where no client certificates are asked for. */
+  readonly certificates: ClientCertificates | undefined;
   readonly cursors: CursorCodec;
   readonly log: Log;
   /** True once the server is going down. */
@@ -70,6 +76,9 @@ export interface Services {
   readonly cors: CorsOptions | undefined;
   readonly limits: LimitBook;
   readonly load: LoadLimit | undefined;
+  readonly versions: VersionChoice | undefined;
+  /** Where callers of deprecated routes are counted. */
+  readonly usage: UsageBook | undefined;
 }
 
 /** The order of the places is in `stage.ts`; a place without an entry waits for its stage. */
@@ -78,15 +87,25 @@ function builtInStages(services: Services): StageTable {
   const answering = backend(services);
   const policyOf = policies(services.cors);
   return {
-    guard: [observe(services.observers, services.stopwatch), guard],
+    guard: [
+      observe(services.observers, services.stopwatch),
+      guard,
+      dropForeignCertificates(services.certificates),
+    ],
     correlate: tracer === undefined ? [correlate] : [correlate, traceRequests(tracer)],
-    route: [preflight(services.routes, policyOf), refuseUnrouted(services.allowedMethods)],
-    version: [version(services.clock), conditional(services.errorHooks)],
+    route: [
+      preflight(services.routes, policyOf),
+      chooseVersion(services.versions),
+      refuseUnrouted(services.allowedMethods),
+    ],
+    version: [version(services.clock, services.usage), conditional(services.errorHooks)],
     cors: [cors(policyOf)],
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),
-      authenticate(services.verifier, services.principals),
+      identifyCertificate(services.certificates),
+      authenticate(services.authorisers),
+      bindToken(services.certificates),
     ],
     authorize: [authorize],
     admit: [admitLate(services.limits), limitInFlight],
@@ -102,6 +121,17 @@ export class Pipeline {
   readonly #services: Services;
   readonly #table: StageTable;
   readonly #unrouted: RouteStages;
+  readonly #responder: Responder = {
+    answer: (exchange, outgoing) => {
+      const stages = exchange.request.routeOptions.config.stages ?? this.#unrouted;
+      try {
+        send(exchange, stages, outgoing, this.#services);
+      } catch (error) {
+        exchange.reply.send(error);
+      }
+    },
+    refuse: (exchange, error) => void exchange.reply.send(error),
+  };
 
   /** @throws {TypeError} for two stages of one name. */
   constructor(services: Services, added: readonly PlacedStage[]) {
@@ -116,7 +146,11 @@ export class Pipeline {
     server.addHook("onRequest", (request, reply, done) => {
       const stages = request.routeOptions.config.stages ?? this.#unrouted;
       const exchange = this.#begin(stages, request, reply);
-      this.#enter(stages, stages.early, exchange, () => done());
+      this.#enter(stages, stages.early, exchange, () => {
+        // What no declared route answers, the server's own paths do.
+        if (stages.route === undefined) headOf(exchange);
+        done();
+      });
     });
     server.setErrorHandler((error, request, reply) => this.fail(error, request, reply));
   }
@@ -138,6 +172,8 @@ export class Pipeline {
     const stages = request.routeOptions.config?.stages ?? this.#unrouted;
     // Errors of the router itself come here without having passed a stage.
     const exchange = request.exchange ?? this.#begin(stages, request, reply);
+    // Where Fastify has not read the whole body.
+    if (reply.hasHeader("connection")) exchange.putHeader("connection", "close");
     const answer = failureAnswer(error, exchange, this.#services.errorHooks);
     try {
       send(exchange, stages, answer, this.#services);
@@ -156,14 +192,19 @@ export class Pipeline {
   #addRoute(server: FastifyInstance, route: Route): void {
     const stages = stagesOf(this.#table, route);
     const { bodyDeadline } = this.#services;
+    const { relay } = route;
     server.route({
       method: route.method,
       url: route.path,
       bodyLimit: route.maxBodyBytes,
+      ...(route.version === undefined
+        ? {}
+        : { constraints: { [versionConstraint]: route.version } }),
       config: { stages },
       handler: (request) => {
         bodyDeadline.end(request.raw);
         this.#enter(stages, stages.late, request.exchange, () => {
+          if (relay !== undefined) return relay.begin(request.exchange, this.#responder);
           throw new TypeError(`No stage answered ${route.method} ${route.path}`);
         });
       },
@@ -193,14 +234,15 @@ export class Pipeline {
 }
 
 /** What parses the bodies of a route that takes more than JSON. */
-function bodyParser({ body }: Route): ((context: FastifyInstance) => void) | undefined {
+function bodyParser(route: Route): ((context: FastifyInstance) => void) | undefined {
+  const { body } = route;
   if (body === "bytes") {
     return (context) =>
       context.addContentTypeParser("*", { parseAs: "buffer" }, (_request, bytes, done) =>
         done(null, bytes),
       );
   }
-  if (!(body instanceof BatchBody)) return undefined;
+  if (!(body instanceof BatchBody) && !takesRawBody(route)) return undefined;
   return (context) =>
     context.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
 }

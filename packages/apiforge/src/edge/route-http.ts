@@ -10,6 +10,7 @@ import {
   type Deprecation,
   type DeprecationOptions,
 } from "./versions/deprecation.ts";
+import { checkVersion } from "./versions/version-choice.ts";
 
 /** What a route declares about HTTP itself, whatever it does. */
 export interface HttpOptions {
@@ -33,6 +34,11 @@ export interface HttpOptions {
    * GET whose reply declares fields and whose query has no `fields` of its own, else false.
    */
   readonly fields?: boolean;
+  /**
+   * Which version of its method and path the route is, where there are several; see `versions` of
+   * `createForge`. Default: it answers whatever version is asked for.
+   */
+  readonly version?: string;
   /** On a route that writes: `If-Match` and `If-None-Match` count. Default they are ignored. */
   readonly precondition?: PreconditionOptions;
 }
@@ -45,6 +51,7 @@ export interface HttpFacts {
   /** Undefined: where it can. */
   readonly fields: boolean | undefined;
   readonly precondition: Precondition | undefined;
+  readonly version: string | undefined;
 }
 
 /** @throws {TypeError} for what cannot work; the message begins with the route's name. */
@@ -69,6 +76,7 @@ export function httpFacts(
       etag,
       cacheControl: cache === undefined ? undefined : cacheControl(cache),
       fields: options.fields,
+      version: checkVersion(options.version),
       precondition:
         precondition === undefined
           ? undefined

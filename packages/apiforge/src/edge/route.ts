@@ -1,12 +1,13 @@
 import type { Batches, Reader, StagedBatch, Transaction } from "../durable/index.ts";
 import type { ApiForgeError } from "../kernel/index.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../schema/index.ts";
-import type { Principal } from "./auth/principal.ts";
+import type { KeyMode, Principal } from "./auth/principal.ts";
 import { BatchBody } from "./body/batch-body.ts";
 import type { CorsOptions } from "./cors/policy.ts";
 import type { RequestInfo } from "./exchange.ts";
 import { limitPolicy, namesCaller, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 import type { List } from "./list.ts";
+import type { Relay } from "./relay.ts";
 import { httpFacts, type HttpFacts, type HttpOptions } from "./route-http.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { TextReply } from "./text-reply.ts";
@@ -18,8 +19,18 @@ export type WritingMethod = (typeof writingMethods)[number];
 /** A GET answers HEAD as well. */
 export type Method = "GET" | WritingMethod;
 
-/** `jwt`: a bearer token is required. `optional`: one that is sent must be good. `none`: anybody may call. */
-export type Auth = "jwt" | "optional" | "none";
+/**
+ * `jwt`: a bearer token is required. `key`: an API key. `any`: one of both. `certificate`: a client
+ * certificate tells who calls. `optional`: neither token nor key, but what is sent must be good.
+ * `none`: anybody may call.
+ */
+export type Auth = "jwt" | "key" | "any" | "certificate" | "optional" | "none";
+
+/**
+ * `required`: a good client certificate beside what `auth` asks for. `noted`: the handler is told which
+ * there is, if any, whoever issued it.
+ */
+export type CertificateDemand = "required" | "noted";
 
 /** Status codes with the schema of their body or of what is streamed, or their text's type; null for an answer without one. */
 export type Replies = Readonly<Record<number, Schema | StreamReply | TextReply | null>>;
@@ -94,7 +105,7 @@ export interface HandlerContext<Params, Query, Headers, Body, Caller, Tx> {
   readonly query: Query;
   readonly headers: Headers;
   readonly body: Body;
-  /** Undefined on a route with `auth: "none"`, and for a caller without a token where it is optional. */
+  /** Undefined on a route with `auth: "none"`, and for a caller without a token or key where it is optional. */
   readonly principal: Caller;
   /** The one transaction of a route that writes, the snapshot of one that reads; undefined with `transaction: "none"`. */
   readonly tx: Tx;
@@ -154,9 +165,15 @@ export interface RouteOptions<
   readonly path: Path;
   /** Default `jwt`. */
   readonly auth?: A;
+  /** What is asked of the caller's certificate beside `auth`; default nothing. */
+  readonly certificate?: CertificateDemand;
+  /** API keys of which mode are good here; default what the deployment says (`APIFORGE_KEY_MODE`). */
+  readonly keyMode?: KeyMode;
   /** Roles that may call; default every role. */
   readonly roles?: readonly string[];
-  /** Scopes that a token must all carry; default none. */
+  /** Scopes that a caller must all have, which for `roles` stand in where its role is not among them; default none. */
+  readonly orScopes?: readonly string[];
+  /** Scopes that a caller must all have; default none. */
   readonly scopes?: readonly string[];
   /** Default: every parameter of the path is a string. */
   readonly params?: ParamsSchema;
@@ -231,7 +248,10 @@ export interface Route extends HttpFacts {
   readonly method: Method;
   readonly path: string;
   readonly auth: Auth;
+  readonly certificate: CertificateDemand | undefined;
+  readonly keyMode: KeyMode | undefined;
   readonly roles: readonly string[] | undefined;
+  readonly orScopes: readonly string[];
   readonly scopes: readonly string[];
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
@@ -248,8 +268,15 @@ export interface Route extends HttpFacts {
   readonly critical: boolean;
   readonly summary: string | undefined;
   readonly tags: readonly string[];
+  /** Answers instead of the handler. Without a declared body it is given the request's as it arrives. */
+  readonly relay?: Relay;
   /** A method, so that routes with different contexts fit in one list. */
   handler(context: AnyHandlerContext): Promise<Reply | ApiForgeError> | Reply | ApiForgeError;
+}
+
+/** True where the body is not read before it is passed on. */
+export function takesRawBody({ relay, body }: Route): boolean {
+  return relay !== undefined && body === undefined;
 }
 
 /** What callers of a route send and get, as types. */
@@ -339,7 +366,10 @@ export function defineRoute<
     method,
     path,
     auth,
+    certificate: options.certificate,
+    keyMode: options.keyMode,
     roles: options.roles,
+    orScopes: options.orScopes ?? [],
     scopes: options.scopes ?? [],
     params: options.params,
     query: options.query,
@@ -397,13 +427,28 @@ function refuseContradictions(route: Route): void {
   if (keepsItems && route.unknownFields !== "refuse") {
     throw new TypeError(`${name}: unknownFields is for a body of one JSON value`);
   }
-  if (route.auth !== "jwt" && (route.roles !== undefined || route.scopes.length > 0)) {
-    throw new TypeError(`${name}: roles and scopes need auth "jwt"`);
+  const isKnown = route.auth !== "none" && route.auth !== "optional";
+  if (route.certificate === "required" && !isKnown) {
+    throw new TypeError(
+      `${name}: a certificate beside a token needs auth that asks for one; auth "certificate" needs no token`,
+    );
+  }
+  if (route.certificate !== undefined && route.auth === "certificate") {
+    throw new TypeError(`${name}: auth "certificate" asks for the certificate already`);
+  }
+  if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
+    throw new TypeError(`${name}: roles and scopes need auth "jwt", "key", "any" or "certificate"`);
+  }
+  if (route.keyMode !== undefined && !["key", "any", "optional"].includes(route.auth)) {
+    throw new TypeError(`${name}: keyMode is for a route that takes API keys`);
+  }
+  if (route.roles === undefined && route.orScopes.length > 0) {
+    throw new TypeError(`${name}: orScopes stand in for roles, of which there are none`);
   }
   const needsCaller = route.limits.find(({ by }) => route.auth === "none" && namesCaller(by));
   if (needsCaller !== undefined) {
     throw new TypeError(
-      `${name}: limit ${needsCaller.name} counts callers, which needs auth "jwt"`,
+      `${name}: limit ${needsCaller.name} counts callers, which needs auth other than "none"`,
     );
   }
   if (route.maxInFlight !== undefined && !(route.maxInFlight >= 1)) {

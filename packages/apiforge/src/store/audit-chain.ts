@@ -36,12 +36,13 @@ export function sealsAfter(
 
 /** A row of `forge_audit`. */
 export function toAuditEntry(row: Row): AuditEntry {
-  const subject = row["subject"];
+  const subject = row["subject"] ?? null;
   return {
     n: Number(row["n"]),
     id: String(row["id"]),
     tenant: String(row["tenant"]),
-    subject: typeof subject === "string" ? subject : null,
+    // Whatever else somebody wrote there is not nobody.
+    subject: subject === null || typeof subject === "string" ? subject : JSON.stringify(subject),
     action: String(row["action"]),
     detail: String(row["detail"]),
     requestId: String(row["request_id"]),

@@ -1,6 +1,7 @@
 import type { Log } from "../kernel/index.ts";
 import type { AuditTransaction, NewAuditEntry } from "./audit-contract.ts";
 import type { BatchStore, BatchTransaction, RateStore } from "./batch-contract.ts";
+import type { LimitLog, QuotaStore } from "./limit-contract.ts";
 import type { ScheduleStore, ScheduleTransaction } from "./schedule-contract.ts";
 
 /** A value that both databases can bind. `boolean` is stored as 0 or 1 where SQL has no boolean. */
@@ -396,6 +397,9 @@ export interface Store {
   readonly batches: BatchStore;
   readonly rates: RateStore;
   readonly schedules: ScheduleStore;
+  readonly quotas: QuotaStore;
+  /** Only where one process has the data, which then counts limits by itself. */
+  readonly limitLog?: LimitLog;
   /**
    * Runs `work` in one transaction and resolves once its commit is on disk; a throw rolls all of
    * it back and rethrows. `label` names the route or job in the log when it is cut off.

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { appErrors } from "../../src/app/index.ts";
 import { durableErrors } from "../../src/durable/index.ts";
 import { edgeErrors } from "../../src/edge/index.ts";
+import { gatewayErrors } from "../../src/gateway/index.ts";
 import type { ErrorDefinition } from "../../src/kernel/index.ts";
 import { resilienceErrors } from "../../src/resilience/index.ts";
 import { storeErrors } from "../../src/store/index.ts";
@@ -23,6 +24,7 @@ function declared(): Map<string, string> {
     appErrors,
     durableErrors,
     edgeErrors,
+    gatewayErrors,
     resilienceErrors,
     storeErrors,
   ];

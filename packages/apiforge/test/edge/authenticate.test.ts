@@ -5,15 +5,20 @@ import {
   generateKeyPair,
   SignJWT,
   type CryptoKey,
-  type FetchImplementation,
   type JWTHeaderParameters,
   type JWTPayload,
 } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 
-import { createTokenVerifier, type TokenVerifier } from "../../src/edge/index.ts";
+import {
+  createTokenVerifier,
+  type TokenVerifier,
+  type TokenVerifierOptions,
+} from "../../src/edge/index.ts";
 import { ManualClock, startHarness } from "./edge-harness.ts";
 import { thingRoutes } from "./thing-routes.ts";
+
+type Fetch = NonNullable<TokenVerifierOptions["fetch"]>;
 
 const issuer = "https://issuer.test";
 const audience = "api";
@@ -178,7 +183,7 @@ test("a role or scope that is no text is none", async () => {
 describe("keys at an address", () => {
   const jwks = new URL("https://issuer.test/jwks.json");
 
-  function remote(fetch: FetchImplementation): TokenVerifier {
+  function remote(fetch: Fetch): TokenVerifier {
     return createTokenVerifier({ issuers: [{ issuer, audience, jwks }], clock, fetch });
   }
 
@@ -194,7 +199,7 @@ describe("keys at an address", () => {
   });
 
   test("that cannot be had are no fault of the token", async () => {
-    const broken: FetchImplementation[] = [
+    const broken: Fetch[] = [
       () => Promise.reject(new TypeError("fetch failed")),
       async () => new Response("no", { status: 500 }),
       async () => new Response("no JSON"),

@@ -273,3 +273,21 @@ test("what cannot work is refused at the start, naming the route", () => {
     "Route GET /refused: a public cache",
   );
 });
+
+test.each(['w/"tag"', 'x"tag"', '"tag"x', '"a" "tag"', 'W/ "tag"'])(
+  "%s in a list is no tag, and matches nothing",
+  (member) => {
+    for (const list of [member, `"other", ${member}`]) {
+      expect(hasStrongTag(list, '"tag"')).toBe(false);
+      expect(hasTag(list, '"tag"')).toBe(false);
+    }
+  },
+);
+
+test.each(['"tag"', '"a,b","tag"', ',, "tag" ,', '"other",\t"tag"', '"a,", "tag"'])(
+  "%s has the tag",
+  (list) => {
+    expect(hasStrongTag(list, '"tag"')).toBe(true);
+    expect(hasTag(list.replace('"tag"', 'W/"tag"'), '"tag"')).toBe(true);
+  },
+);

@@ -68,12 +68,12 @@ test("rights cannot be asked of callers who may be nobody", () => {
       replies: { 204: null },
       handler: () => ({ status: 204 }),
     });
-  expect(define).toThrow('roles and scopes need auth "jwt"');
+  expect(define).toThrow('roles and scopes need auth "jwt", "key", "any" or "certificate"');
 });
 
 test("the API reference says that the token is optional", () => {
   const document = createOpenApi([route], { title: "Greetings", version: "1" });
   expect(document).toMatchObject({
-    paths: { "/greetings": { post: { security: [{}, { bearer: [] }] } } },
+    paths: { "/greetings": { post: { security: [{}, { bearer: [] }, { apiKey: [] }] } } },
   });
 });

@@ -218,6 +218,32 @@ test("a route may mean something else by fields, or have none", async () => {
   expect((await read("/without?fields=id")).json.error.code).toBe("unknown_field");
 });
 
+test("a query that is a choice or made of parts keeps its own parameter fields", async () => {
+  const answer = {
+    method: "GET",
+    auth: "none",
+    replies: { 200: z.object({ id: z.string() }) },
+  } as const;
+  const own = z.object({ fields: z.string() });
+  const combined = defineRoute({
+    ...answer,
+    path: "/combined",
+    query: z.intersection(own, z.object({ more: z.string().optional() })),
+    handler: ({ query }) => ({ status: 200, body: { id: query.fields } }),
+  });
+  const chosen = defineRoute({
+    ...answer,
+    path: "/chosen",
+    query: z.union([own, z.object({ all: z.string() })]),
+    handler: ({ query }) => ({ status: 200, body: { id: "fields" in query ? query.fields : "" } }),
+  });
+  const other = await startHarness([combined, chosen]);
+  const urls = ["/combined?fields=corn", "/chosen?fields=corn"];
+  const answers = await Promise.all(urls.map((url) => other.edge.inject({ url })));
+  await other.stop();
+  for (const sent of answers) expect(sent.json()).toEqual({ id: "corn" });
+});
+
 test("a write that has fields records the answer with them, and its key is not reused with others", async () => {
   const authorization = await harness.bearer();
   const write = async (url: string) => {

@@ -33,14 +33,17 @@ export function withMark(request: RequestData, mark: string, more: Fields = {}):
   return filled({ ...request, headers: { ...request.headers, ...more } }, { mark });
 }
 
-/** `request` with each `{name}` of `values` filled in, wherever it stands. */
+/** `request` with each `{name}` of `values` filled in, wherever it stands; in the path percent-encoded. */
 export function filled(
-  request: RequestData,
+  { path, ...rest }: RequestData,
   values: Readonly<Record<string, string>>,
 ): RequestData {
-  let text = JSON.stringify(request);
-  for (const [name, value] of Object.entries(values)) text = text.replaceAll(`{${name}}`, value);
-  return JSON.parse(text) as RequestData;
+  let [inPath, inRest] = [path, JSON.stringify(rest)];
+  for (const [name, value] of Object.entries(values)) {
+    inPath = inPath.replaceAll(`{${name}}`, () => encodeURIComponent(value));
+    inRest = inRest.replaceAll(`{${name}}`, () => JSON.stringify(value).slice(1, -1));
+  }
+  return { ...(JSON.parse(inRest) as Omit<RequestData, "path">), path: inPath };
 }
 
 /** Sends `request` to the gateway at `url`, whose answer is taken as it is: no redirect is followed. */
@@ -53,7 +56,9 @@ export async function send(url: string, request: RequestData): Promise<Answer> {
           headers: { "content-type": "application/json", ...headers },
           body: JSON.stringify(body),
         };
-  const response = await fetch(new URL(path, url), { method, redirect: "manual", ...sent });
+  // Below the path of the address, where it has one: a stage's name, on some gateways.
+  const address = `${url.replace(/\/+$/, "")}${path}`;
+  const response = await fetch(address, { method, redirect: "manual", ...sent });
   const text = await response.text();
   return { status: response.status, headers: Object.fromEntries(response.headers), body: text };
 }

@@ -90,7 +90,12 @@ export function limitChecks(url: string, target: LimitTarget): readonly Check[] 
         const refused = await call(caller);
         const afterSeconds = retryAfter(refused);
         const { resetSeconds } = standingOf(refused, target);
-        assert.ok(afterSeconds >= 1 && afterSeconds <= windowSeconds, "Retry-After in the window");
+        // Nodes that count together may do so in slots, of which the last one counts as a whole.
+        const latestSeconds = Math.ceil(windowSeconds * 1.05);
+        assert.ok(
+          afterSeconds >= 1 && afterSeconds <= latestSeconds,
+          `Retry-After in the window: ${afterSeconds}`,
+        );
         assert.ok(afterSeconds >= resetSeconds, "Retry-After not before t of RateLimit");
       },
     },

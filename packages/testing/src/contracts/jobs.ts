@@ -104,12 +104,12 @@ export function jobsContract(fixture: StoreFixture): void {
         attempt: 1,
         maxAttempts: 3,
         requestId: "req_2",
-        traceparent: null,
         fence: expect.any(Number),
         key: null,
         deaths: 0,
         startInMs: null,
         deadlineInMs: null,
+        traceparent: null,
       });
       expect(await store.jobs.find(id)).toMatchObject({ state: "running", attempt: 1 });
     });

@@ -10,6 +10,7 @@ import { jobsContract } from "./jobs.ts";
 import { kindsContract } from "./kinds.ts";
 import { lanesContract } from "./lanes.ts";
 import { migrationsContract } from "./migrations.ts";
+import { quotasContract } from "./quotas.ts";
 import { ratesContract } from "./rates.ts";
 import { schedulesContract } from "./schedules.ts";
 import { shutdownContract } from "./shutdown.ts";
@@ -59,6 +60,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("rates", () => {
       ratesContract(fixture);
+    });
+    describe("quotas", () => {
+      quotasContract(fixture);
     });
     describe("schedules", () => {
       schedulesContract(fixture);

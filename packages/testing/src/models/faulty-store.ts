@@ -31,6 +31,7 @@ export function faultyStore(store: Store): FaultyStore {
     schedules: store.schedules,
     batches: store.batches,
     rates: store.rates,
+    quotas: store.quotas,
     read: (label, work, tenant) => store.read(label, work, tenant),
     figures: () => store.figures(),
     work: () => store.work(),

@@ -11,6 +11,8 @@ export interface RouteRun {
   readonly bodies: Readonly<Record<string, unknown>>;
   /** A query string that the route accepts, by {@link routeName}; none by default. */
   readonly queries?: Readonly<Record<string, string>>;
+  /** By {@link routeName}: routes that store what anybody sends, without a principal; none by default. */
+  readonly openToAll?: readonly string[];
 }
 
 /** Tells the routes of a table apart: `GET /projects/:id`. */

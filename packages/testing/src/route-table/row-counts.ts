@@ -6,10 +6,12 @@ const tables = {
     where table_schema = current_schema() and table_type = 'BASE TABLE'`,
 } as const;
 
-// What a server writes about itself, some of it after it is ready.
+// What a server writes about itself, some of it after it is ready, and what limits counted, which
+// those by address do of every request.
 const ofServer = new Set([
   ...["forge_audit_seals", "forge_audit_unsealed"],
   ...["forge_consumers", "forge_schedules", "forge_workers"],
+  ...["forge_quotas", "forge_limit_log", "forge_limit_mark"],
 ]);
 
 /** Rows by table: every table that the database has, but for those about the servers themselves. */

@@ -20,8 +20,17 @@ export function principalOf(claims: Claims, map: ClaimMap = {}): Principal {
     role: roleOf(valueAt(claims, map.role ?? "role"), map.roleOrder ?? []),
     ...(email === "" ? {} : { email }),
     scopes: scopesOf(claims, map.scopes ?? ["scope"]),
+    ...boundTo(claims["cnf"]),
     claims,
   };
+}
+
+/** RFC 8705 section 3.1. @throws {invalid_token} for a binding that cannot be read, which must not be lost. */
+function boundTo(cnf: unknown): { readonly certificate?: string } {
+  const thumbprint = own(cnf, "x5t#S256");
+  if (thumbprint === undefined) return {};
+  if (typeof thumbprint === "string" && thumbprint !== "") return { certificate: thumbprint };
+  throw edgeError("invalid_token", "The certificate that the token is bound to cannot be read");
 }
 
 /** The value that `source` names; undefined where there is none. */

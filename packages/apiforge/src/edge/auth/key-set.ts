@@ -1,7 +1,6 @@
 import {
   createLocalJWKSet,
   errors,
-  type FetchImplementation,
   type JSONWebKeySet,
   type JWK,
   type JWTVerifyGetKey,
@@ -9,8 +8,8 @@ import {
 
 import type { Clock } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
+import { askIssuer, requireTrustworthy, type IssuerServices } from "./issuer-fetch.ts";
 
-const fetchTimeoutMs = 5_000;
 const maxSetBytes = 256 * 1024;
 const defaultAgeMs = 600_000;
 const shortestAgeMs = 60_000;
@@ -22,22 +21,14 @@ const cooldownWithoutKeysMs = 1_000;
 const lastGoodMs = 86_400_000;
 const shortestRsaBits = 2_048;
 
-/** What a key set is fetched with. */
-export interface KeySetServices {
-  readonly clock: Clock;
-  readonly fetch: FetchImplementation;
-}
-
 /**
  * Finds the keys of an issuer that publishes them at `url` (RFC 7517). One fetch at a time; again
  * after the answer's `max-age` (1 minute to 1 hour, default 10 minutes), and for a `kid` that the
  * set lacks, at most every 30 s. While the issuer does not answer, its last set is used for a day.
  * @throws {TypeError} for an address that is neither https nor on this machine.
  */
-export function remoteKeySet(url: URL, services: KeySetServices): JWTVerifyGetKey {
-  if (!isTrustworthy(url)) {
-    throw new TypeError(`Keys of an issuer are fetched over https, not from ${url.href}`);
-  }
+export function remoteKeySet(url: URL, services: IssuerServices): JWTVerifyGetKey {
+  requireTrustworthy(url);
   const set = new RemoteKeySet(url, services);
   return async (header, token) => {
     const keys = await set.fresh();
@@ -89,17 +80,17 @@ export function localKeySet(set: JSONWebKeySet): JWTVerifyGetKey {
 class RemoteKeySet {
   readonly #url: URL;
   readonly #clock: Clock;
-  readonly #fetch: FetchImplementation;
+  readonly #services: IssuerServices;
   #keys: JWTVerifyGetKey | undefined;
   #fetchedAt = 0;
   #staleAt = 0;
   #retryAt = 0;
   #fetching: Promise<void> | undefined;
 
-  constructor(url: URL, { clock, fetch }: KeySetServices) {
+  constructor(url: URL, services: IssuerServices) {
     this.#url = url;
-    this.#clock = clock;
-    this.#fetch = fetch;
+    this.#clock = services.clock;
+    this.#services = services;
   }
 
   /** The keys as the issuer last published them. */
@@ -130,7 +121,7 @@ class RemoteKeySet {
 
   async #load(): Promise<void> {
     try {
-      const { set, maxAgeMs } = await fetchSet(this.#url, this.#fetch, this.#clock);
+      const { set, maxAgeMs } = await fetchSet(this.#url, this.#services);
       this.#keys = localKeySet(set);
       this.#fetchedAt = this.#clock.now();
       this.#staleAt = this.#fetchedAt + maxAgeMs;
@@ -145,37 +136,16 @@ class RemoteKeySet {
 
 async function fetchSet(
   url: URL,
-  fetch: FetchImplementation,
-  clock: Clock,
+  services: IssuerServices,
 ): Promise<{ readonly set: JSONWebKeySet; readonly maxAgeMs: number }> {
-  const controller = new AbortController();
-  const timer = clock.after(fetchTimeoutMs, () => controller.abort());
-  try {
-    const response = await fetch(url.href, {
-      headers: new Headers({ accept: "application/jwk-set+json, application/json" }),
-      method: "GET",
-      // A redirect could lead off https.
-      redirect: "manual",
-      signal: controller.signal,
-    });
-    if (response.status !== 200) throw new Error(`The key set was answered ${response.status}`);
-    const set: unknown = JSON.parse(await boundedText(response));
-    if (!isKeySet(set)) throw new Error("The answer is not a key set");
-    return { set, maxAgeMs: maxAgeOf(response.headers.get("cache-control")) };
-  } finally {
-    timer.cancel();
-  }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > maxSetBytes) throw new Error(`The key set is larger than ${maxSetBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+  const request = {
+    method: "GET",
+    headers: { accept: "application/jwk-set+json, application/json" },
+    maxBytes: maxSetBytes,
+  } as const;
+  const { body: set, headers } = await askIssuer(url, request, services);
+  if (!isKeySet(set)) throw new Error("The answer is not a key set");
+  return { set, maxAgeMs: maxAgeOf(headers.get("cache-control")) };
 }
 
 function isKeySet(value: unknown): value is JSONWebKeySet {
@@ -202,13 +172,6 @@ function maxAgeOf(cacheControl: string | null): number {
   const seconds = /(?:^|,)\s*max-age="?(\d+)/i.exec(cacheControl ?? "")?.[1];
   if (seconds === undefined) return defaultAgeMs;
   return Math.min(Math.max(Number(seconds) * 1_000, shortestAgeMs), longestAgeMs);
-}
-
-// Keys that somebody on the way can exchange prove nothing; on this machine there is no way.
-function isTrustworthy({ protocol, hostname }: URL): boolean {
-  const isLoopback =
-    hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
-  return protocol === "https:" || (protocol === "http:" && isLoopback);
 }
 
 function issuerUnavailable(cause?: unknown): Error {

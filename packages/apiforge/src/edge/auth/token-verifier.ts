@@ -1,9 +1,11 @@
-import { errors, jwtVerify, type FetchImplementation, type JWTVerifyGetKey } from "jose";
+import { errors, jwtVerify, type JWTVerifyGetKey } from "jose";
 
 import { ApiForgeError, type Clock } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
 import { principalOf } from "./claim-map.ts";
-import { localKeySet, remoteKeySet, sourceKeySet, type KeySetServices } from "./key-set.ts";
+import { localKeySet, remoteKeySet, sourceKeySet } from "./key-set.ts";
+import { withIntrospection, type IntrospectionOptions } from "./introspection.ts";
+import type { Fetch, IssuerServices } from "./issuer-fetch.ts";
 import type { Principal } from "./principal.ts";
 import { readToken, type UnverifiedToken } from "./token-form.ts";
 import { signatureAlgorithms, type TrustedIssuer } from "./trusted-issuer.ts";
@@ -20,7 +22,7 @@ export interface TokenVerifier {
   /**
    * @throws {token_expired} past `exp` and the tolerance.
    * @throws {invalid_token} for every other token that proves nothing.
-   * @throws {issuer_unavailable} when the issuer's keys cannot be fetched.
+   * @throws {issuer_unavailable} when the issuer's keys cannot be fetched, or it cannot be asked.
    */
   verify(token: string): Promise<VerifiedToken>;
 }
@@ -28,9 +30,11 @@ export interface TokenVerifier {
 /** Options of {@link createTokenVerifier}. */
 export interface TokenVerifierOptions {
   readonly issuers: readonly TrustedIssuer[];
+  /** Who is asked about tokens that are no JWTs; default nobody, and they are refused. */
+  readonly introspection?: IntrospectionOptions | undefined;
   readonly clock: Clock;
-  /** Fetches key sets; default the global `fetch`. */
-  readonly fetch?: FetchImplementation;
+  /** Fetches key sets and asks about tokens; default the global `fetch`. */
+  readonly fetch?: Fetch;
 }
 
 const clockToleranceSeconds = 5;
@@ -52,9 +56,9 @@ interface Issuer {
  * address that is neither https nor on this machine.
  */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { clock, fetch = globalThis.fetch } = options;
+  const { clock, fetch = globalThis.fetch, introspection } = options;
   const issuers = issuersByName(options.issuers, { clock, fetch });
-  return {
+  const jwts: TokenVerifier = {
     async verify(token) {
       const unverified = readToken(token);
       const issuer = issuers.get(String(unverified.claims["iss"]));
@@ -68,11 +72,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       }
     },
   };
+  if (introspection === undefined) return jwts;
+  return withIntrospection(jwts, introspection, { clock, fetch });
 }
 
 function issuersByName(
   trustedIssuers: readonly TrustedIssuer[],
-  services: KeySetServices,
+  services: IssuerServices,
 ): ReadonlyMap<string, Issuer> {
   const issuers = new Map<string, Issuer>();
   for (const trusted of trustedIssuers) {
@@ -86,7 +92,7 @@ function issuersByName(
   return issuers;
 }
 
-function getKeyOf(jwks: TrustedIssuer["jwks"], services: KeySetServices): JWTVerifyGetKey {
+function getKeyOf(jwks: TrustedIssuer["jwks"], services: IssuerServices): JWTVerifyGetKey {
   if (jwks instanceof URL) return remoteKeySet(jwks, services);
   return "fresh" in jwks ? sourceKeySet(jwks) : localKeySet(jwks);
 }

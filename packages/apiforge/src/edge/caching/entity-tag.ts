@@ -18,10 +18,10 @@ export function hasStrongTag(list: string, tag: string): boolean {
   return matches(list, (member) => member === tag);
 }
 
-// A tag may have commas in it, so the list is not split at them.
-const tagPattern = /(?:W\/)?"[^"]*"/g;
+// A tag may have commas in it, so the list is not split at them; but what is between two is a tag alone.
+const tagPattern = /(?<=^|,)[ \t]*((?:W\/)?"[^"]*")[ \t]*(?=,|$)/g;
 
 function matches(list: string, isIt: (member: string) => boolean): boolean {
   if (list.trim() === "*") return true;
-  return (list.match(tagPattern) ?? []).some(isIt);
+  return [...list.matchAll(tagPattern)].some(([, member = ""]) => isIt(member));
 }

@@ -64,7 +64,7 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
       // An answer that could not be written is followed by another one for the same request.
       if (beganMs === ended) return;
       exchange.beganMs = ended;
-      if (leaving.stream === undefined) {
+      if (leaving.stream === undefined && leaving.selfWritten === undefined) {
         end(exchange, beganMs, leaving, Buffer.byteLength(leaving.answer.body));
         return;
       }

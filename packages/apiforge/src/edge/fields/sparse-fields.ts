@@ -3,9 +3,9 @@ import { edgeError } from "../errors.ts";
 import type { Route } from "../route.ts";
 import { StreamReply } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
+import { compileDeclaredFields } from "./declared-fields.ts";
 import { declaredNames, declaresPath, declaresSome } from "./declared-path.ts";
 import type { FieldNode } from "./field-tree.ts";
-import { isSchemaObject } from "./open-schema.ts";
 import { replyFields } from "./reply-fields.ts";
 import { select, selectionOf, type Selection } from "./selection.ts";
 
@@ -55,11 +55,14 @@ function successSchemas({ replies }: Route): Schema[] {
 }
 
 function hindranceOf({ query }: Route, roots: readonly FieldNode[]): string | undefined {
-  const { properties } = query === undefined ? {} : compileSchema(query, "text").input;
-  if (isSchemaObject(properties) && Object.hasOwn(properties, "fields")) {
+  if (query !== undefined && declaredNames(queryFields(query)).has("fields")) {
     return "the query declares a parameter of that name";
   }
   return roots.some(declaresSome) ? undefined : "no reply of status 2xx declares any";
+}
+
+function queryFields(query: Schema): FieldNode {
+  return compileDeclaredFields(compileSchema(query, "text").input).root;
 }
 
 function reader(roots: readonly FieldNode[]): (given: unknown) => AskedFields {

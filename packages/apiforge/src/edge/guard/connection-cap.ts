@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 
 import { answerOn, ignoreRestOf } from "../client-error.ts";
 import { edgeError } from "../errors.ts";
@@ -21,6 +22,8 @@ export function capConnections(server: Server, limit: number): void {
       else open.delete(address);
     });
     if (count <= limit) return;
+    // Before its handshake a connection cannot be told anything.
+    if (server instanceof TlsServer) return void socket.destroy();
     ignoreRestOf(socket);
     answerOn(
       socket,

@@ -11,9 +11,16 @@ export interface Standing {
  * taken within one turn of the event loop, as one.
  */
 export interface Counter {
+  /**
+   * Absent, the counter always knows. Undefined when {@link look} knows now; else what to wait for
+   * before asking again.
+   */
+  prepare?(subject: string, elapsedMs: number): Promise<void> | undefined;
   look(subject: string, elapsedMs: number): Standing;
   /** Spends one; only right after {@link look} said that one remains. Answers what {@link giveBack} needs. */
   take(subject: string, elapsedMs: number): number;
+  /** What callers are told after {@link take}; absent, what {@link look} says then. */
+  tell?(subject: string, elapsedMs: number): Standing;
   /** Takes a spending back that led to nothing. */
   giveBack(subject: string, receipt: number): void;
 }

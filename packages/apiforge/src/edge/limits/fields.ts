@@ -29,7 +29,9 @@ export function limitFields(
   ];
 }
 
-function policyItem({ name, limit, windowMs }: LimitPolicy): string {
+function policyItem({ name, limit, windowMs, period }: LimitPolicy): string {
+  // A month has no one length, and a day of the calendar does not slide.
+  if (period !== undefined) return `"${name}";q=${limit}`;
   return `"${name}";q=${limit};w=${Math.ceil(windowMs / 1_000)}`;
 }
 

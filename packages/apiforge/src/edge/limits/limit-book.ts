@@ -3,8 +3,12 @@ import type { Exchange } from "../exchange.ts";
 import type { Route } from "../route.ts";
 import type { LoadLimit } from "../stages/shed-load.ts";
 import type { Counter } from "./counter.ts";
+import { aheadOf, type LimitJournal } from "./journal.ts";
 import { admit, type Admission, type Check } from "./limiter.ts";
+import type { LeaseDesk } from "./lease-desk.ts";
+import { LeasedCounter } from "./leased-counter.ts";
 import { limitPolicy, subjectFor, type LimitOptions, type LimitPolicy } from "./policy.ts";
+import { Refusals } from "./refusals.ts";
 import { WindowTable } from "./window-table.ts";
 
 /** Limits of a whole server. */
@@ -20,11 +24,21 @@ export interface ServerLimits {
   readonly failedAuthentications?: { readonly limit: number; readonly per: Duration };
   /** Requests at work at once; those above it are answered 503 before their body is read. Default no limit. */
   readonly load?: LoadLimit;
+  /** Serves `GET /v1/limits/:subject` to admins: what is left to a caller of their tenant. Default false. */
+  readonly shown?: boolean;
 }
 
-interface Counted {
+/** A policy with what counts it. */
+export interface Counted {
   readonly policy: LimitPolicy;
   readonly counter: Counter;
+}
+
+/** What keeps counts beyond the process. */
+export interface CountKeepers {
+  /** Of windows that slide; absent, blocks are leased for them too, where there is a desk. */
+  readonly journal?: LimitJournal | undefined;
+  readonly desk?: LeaseDesk | undefined;
 }
 
 /** The limits of one route. */
@@ -41,15 +55,18 @@ const defaultPlan = "default";
 export class LimitBook {
   readonly clock: Clock;
   readonly elapsed: () => number;
+  readonly refusals = new Refusals();
+  readonly #keepers: CountKeepers;
   readonly #counted = new Map<string, Counted>();
   readonly #everywhere: readonly LimitPolicy[];
   readonly #plans: ReadonlyMap<string, readonly LimitPolicy[]>;
   readonly failedAuthentications: Counted | undefined;
 
   /** @throws {TypeError} for limits that cannot work. */
-  constructor(clock: Clock, server: ServerLimits) {
+  constructor(clock: Clock, server: ServerLimits, keepers: CountKeepers = {}) {
     this.clock = clock;
-    this.elapsed = clock.elapsed === undefined ? () => clock.now() : () => elapsedOf(clock);
+    this.elapsed = elapsedBy(clock);
+    this.#keepers = keepers;
     this.#everywhere = (server.limits ?? []).map((options) => limitPolicy(options, "address"));
     this.#plans = new Map(
       Object.entries(server.plans ?? {}).map(([plan, limits]) => [
@@ -58,7 +75,7 @@ export class LimitBook {
       ]),
     );
     const failed = server.failedAuthentications;
-    this.failedAuthentications = failed && countFailed(failed);
+    this.failedAuthentications = failed && this.#count(failedPolicy(failed));
   }
 
   /** @throws {TypeError} for two policies of one name that differ. */
@@ -85,6 +102,50 @@ export class LimitBook {
     return checks.length === 0 ? undefined : admit(checks, this.elapsed());
   }
 
+  /** All policies of the routes so far. */
+  counted(): readonly Counted[] {
+    return [...this.#counted.values()];
+  }
+
+  /** What to wait for before {@link admit} can be asked; undefined when it can. */
+  prepare(counted: readonly Counted[], exchange: Exchange): Promise<unknown> | undefined {
+    let waits: Promise<void>[] | undefined;
+    for (const { policy, counter } of counted) {
+      if (counter.prepare === undefined) continue;
+      const subject = subjectFor(policy, exchange);
+      const wait = subject === undefined ? undefined : counter.prepare(subject, this.elapsed());
+      if (wait !== undefined) (waits ??= []).push(wait);
+    }
+    return waits && Promise.all(waits);
+  }
+
+  /** Gives back what was leased and not used. */
+  async close(): Promise<void> {
+    const counters = [...this.#counted.values()].map(({ counter }) => counter);
+    const leased = counters.filter((counter) => counter instanceof LeasedCounter);
+    await Promise.all(leased.map((counter) => counter.close()));
+    await this.#keepers.journal?.close();
+  }
+
+  /** What the requests of an admission wait for before they may go on; undefined for nothing. */
+  settle({ rulings }: Admission): Promise<void> | undefined {
+    const { journal } = this.#keepers;
+    if (journal === undefined) return undefined;
+    for (const { counter, subject } of rulings) {
+      if (!(counter instanceof WindowTable)) continue;
+      const wait = journal.wait(counter, subject);
+      // One write has all of them.
+      if (wait !== undefined) return wait;
+    }
+    return undefined;
+  }
+
+  /** Counts a failed authentication. */
+  countFailed({ counter }: Counted, subject: string): void {
+    counter.take(subject, this.elapsed());
+    if (counter instanceof WindowTable) void this.#keepers.journal?.wait(counter, subject);
+  }
+
   #countAll(policies: readonly LimitPolicy[]): readonly Counted[] {
     return [...new Set(policies.map((policy) => this.#count(policy)))];
   }
@@ -95,9 +156,23 @@ export class LimitBook {
       if (isSame(known.policy, policy)) return known;
       throw new TypeError(`There are two different limits named ${policy.name}`);
     }
-    const counted = { policy, counter: new WindowTable(policy) };
+    const counted = { policy, counter: this.#counterOf(policy) };
     this.#counted.set(policy.name, counted);
     return counted;
+  }
+
+  #counterOf(policy: LimitPolicy): Counter {
+    const { journal, desk } = this.#keepers;
+    if (desk !== undefined && (journal === undefined || policy.period !== undefined)) {
+      return new LeasedCounter(policy, desk, this.clock, this.elapsed);
+    }
+    if (policy.period !== undefined) {
+      throw new TypeError(`Limit ${policy.name}: a quota needs a store that keeps it`);
+    }
+    if (journal === undefined) return new WindowTable(policy);
+    const table = new WindowTable({ ...policy, ahead: aheadOf(policy) });
+    journal.keep(policy, table);
+    return table;
   }
 }
 
@@ -109,17 +184,22 @@ export function lateLimits(limits: LimitsOfRoute, plan: string | undefined): rea
   return own ?? latePerPlan.get(defaultPlan) ?? late;
 }
 
-function countFailed(failed: { readonly limit: number; readonly per: Duration }): Counted {
-  const policy = limitPolicy({ ...failed, name: "failed-authentications" }, "address");
-  return { policy, counter: new WindowTable(policy) };
+function failedPolicy(failed: { readonly limit: number; readonly per: Duration }): LimitPolicy {
+  return limitPolicy({ ...failed, name: "failed-authentications" }, "address");
 }
 
-function elapsedOf(clock: Clock): number {
-  return clock.elapsed?.() ?? clock.now();
+/** What limits are counted by: no correction of the clock moves it, where the clock can tell. */
+export function elapsedBy(clock: Clock): () => number {
+  return () => clock.elapsed?.() ?? clock.now();
 }
 
 function isSame(one: LimitPolicy, other: LimitPolicy): boolean {
   const by = (policy: LimitPolicy): unknown =>
     typeof policy.by === "function" ? policy.by : String(policy.by);
-  return one.limit === other.limit && one.windowMs === other.windowMs && by(one) === by(other);
+  return (
+    one.limit === other.limit &&
+    one.windowMs === other.windowMs &&
+    one.period === other.period &&
+    by(one) === by(other)
+  );
 }

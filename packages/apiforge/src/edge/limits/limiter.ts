@@ -59,9 +59,11 @@ function refused(checks: readonly Check[], standings: readonly Standing[]): Admi
 
 function spend(checks: readonly Check[], elapsedMs: number): Admission {
   const rulings = checks.map((check) => {
-    const receipt = check.counter.take(check.subject, elapsedMs);
+    const { counter, subject } = check;
+    const receipt = counter.take(subject, elapsedMs);
     // Looked at again for the reset of a window that this request opened.
-    return ruling(check, check.counter.look(check.subject, elapsedMs), receipt);
+    const standing = counter.tell?.(subject, elapsedMs) ?? counter.look(subject, elapsedMs);
+    return ruling(check, standing, receipt);
   });
   return { rulings, refusedBy: undefined };
 }

@@ -8,14 +8,20 @@ export type LimitBy =
   | readonly SubjectPart[]
   | ((exchange: Exchange) => string | undefined);
 
+/** What a quota is counted by, in UTC. */
+export type QuotaPeriod = "day" | "month";
+
 /** A limit as it is declared. */
 export interface LimitOptions {
   /** 1-64 of a-z, 0-9 and -; it names the policy to callers. Equal names share one count. */
   readonly name: string;
   /** Requests that are admitted within `per`; 1 to 1,000,000,000. */
   readonly limit: number;
-  /** From 1 s to 30 d: in no interval of that length are more than `limit` admitted. */
-  readonly per: Duration;
+  /**
+   * From 1 s to 30 d: in no interval of that length are more than `limit` admitted. `day` and `month`
+   * are quotas by the calendar, in UTC.
+   */
+  readonly per: Duration | QuotaPeriod;
   /** Default `principal`; an address where nobody has to be known (`auth: "none"`). */
   readonly by?: LimitBy;
 }
@@ -24,7 +30,10 @@ export interface LimitOptions {
 export interface LimitPolicy {
   readonly name: string;
   readonly limit: number;
+  /** Of a quota the longest that its period lasts. */
   readonly windowMs: number;
+  /** Undefined for a window that slides. */
+  readonly period: QuotaPeriod | undefined;
   /** As it was declared, for messages. */
   readonly per: string;
   readonly by: LimitBy;
@@ -36,6 +45,7 @@ const namePattern = /^[a-z0-9-]{1,64}$/;
 const dayMs = 86_400_000;
 const largestLimit = 1_000_000_000;
 const longestWindowMs = 30 * dayMs;
+const periodMs = { day: dayMs, month: 31 * dayMs } as const;
 
 /** Checks a declared limit. @throws {TypeError} for a name, number or duration that cannot work. */
 export function limitPolicy(options: LimitOptions, defaultBy: SubjectPart): LimitPolicy {
@@ -46,12 +56,19 @@ export function limitPolicy(options: LimitOptions, defaultBy: SubjectPart): Limi
   if (!Number.isInteger(limit) || limit < 1 || limit > largestLimit) {
     throw new TypeError(`Limit ${name}: limit is a whole number from 1 to ${largestLimit}`);
   }
+  const isQuota = per === "day" || per === "month";
+  const windowMs = isQuota ? periodMs[per] : slidingMs(name, per);
+  const period = isQuota ? per : undefined;
+  const isEarly = typeof by !== "function" && !namesCaller(by);
+  return { name, limit, windowMs, period, per: String(per), by, isEarly };
+}
+
+function slidingMs(name: string, per: Duration): number {
   const windowMs = durationMs(per);
   if (windowMs < 1_000 || windowMs > longestWindowMs) {
-    throw new TypeError(`Limit ${name}: per is 1s to 30d`);
+    throw new TypeError(`Limit ${name}: per is 1s to 30d, day or month`);
   }
-  const isEarly = typeof by !== "function" && !namesCaller(by);
-  return { name, limit, windowMs, per: String(per), by, isEarly };
+  return windowMs;
 }
 
 /** True when `by` names who is calling, which is not known before the token has been verified. */

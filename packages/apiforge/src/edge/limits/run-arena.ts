@@ -66,17 +66,27 @@ export class RunArena {
     this.#newest[list] = run;
   }
 
-  /** Takes one off the entry with this instant, if it is still there. */
-  remove(list: number, at: number): void {
+  /** Takes one off the entry with this instant; false when it is gone. */
+  remove(list: number, at: number): boolean {
     for (let run = this.#oldest[list] ?? none; run !== none; run = this.#next[run] ?? none) {
       if (this.#at[run] !== at) continue;
       const count = this.#count[run] ?? 0;
-      if (count === 0) return;
+      if (count === 0) return false;
       this.#count[run] = count - 1;
       this.#total[list] = this.total(list) - 1;
       if (count === 1) this.#dropEmptyHead(list);
-      return;
+      return true;
     }
+    return false;
+  }
+
+  /** The entries as (instant, count), oldest first, flat. */
+  entries(list: number): number[] {
+    const flat: number[] = [];
+    for (let run = this.#oldest[list] ?? none; run !== none; run = this.#next[run] ?? none) {
+      flat.push(this.#at[run] ?? 0, this.#count[run] ?? 0);
+    }
+    return flat;
   }
 
   /** Drops the entries up to and including the instant `until`. */

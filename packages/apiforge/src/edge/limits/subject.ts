@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 
 import type { Exchange } from "../exchange.ts";
+import type { Route } from "../route.ts";
 
 /**
  * What a limit can tell callers apart by. `credential` is the key or client certificate, and the
@@ -22,10 +23,15 @@ export function subjectOf(
   for (const part of by) {
     const text = partOf(part, exchange);
     if (text === undefined) return undefined;
-    // A length in front keeps two lists of parts from reading the same.
-    subject += subject === "" ? text : `|${subject.length}|${text}`;
+    subject = joined(subject, text);
   }
   return subject;
+}
+
+/** The subject of several parts, one more of which is `text`. */
+export function joined(subject: string, text: string): string {
+  // A length in front keeps two lists of parts from reading the same.
+  return subject === "" ? text : `${subject}|${subject.length}|${text}`;
 }
 
 function partOf(part: SubjectPart, { principal, request, route }: Exchange): string | undefined {
@@ -33,7 +39,7 @@ function partOf(part: SubjectPart, { principal, request, route }: Exchange): str
     case "address":
       return addressSubject(request.ip);
     case "route":
-      return route === undefined ? undefined : `${route.method} ${route.path}`;
+      return route && routeText(route);
     case "tenant":
       return principal?.tenant;
     case "principal":
@@ -45,8 +51,15 @@ function partOf(part: SubjectPart, { principal, request, route }: Exchange): str
   }
 }
 
+/** How a route is named as a part. */
+export function routeText({ method, path }: Pick<Route, "method" | "path">): string {
+  return `${method} ${path}`;
+}
+
 /** The part of an address that one customer of a network has: IPv4 whole, of IPv6 the first 64 bits. */
 function addressSubject(address: string): string {
+  // Most addresses, in a server that listens on IPv4.
+  if (!address.includes(":")) return address;
   const ipv4 = mapped.exec(address)?.[1];
   if (ipv4 !== undefined) return ipv4;
   const [plain = ""] = address.split("%");

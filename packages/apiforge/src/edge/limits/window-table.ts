@@ -1,5 +1,6 @@
 import type { Counter, Standing } from "./counter.ts";
 import { RunArena } from "./run-arena.ts";
+import { Unsaved } from "./unsaved.ts";
 
 /** What a {@link WindowTable} counts. */
 export interface WindowTableOptions {
@@ -7,6 +8,26 @@ export interface WindowTableOptions {
   readonly windowMs: number;
   /** Subjects that are told apart; those above share one count until they have room. Default 4,000,000. */
   readonly maxSubjects?: number;
+  /**
+   * Of one subject's, so much may be on no disk yet while its requests go on; 0 lets none go on before.
+   * Absent, nothing is written.
+   */
+  readonly ahead?: number;
+}
+
+/** What a write takes along: spent by a subject since it was written last. */
+export interface Spending {
+  readonly index: number;
+  readonly subject: string;
+  readonly count: number;
+  /** All of it counts as if it had been spent then, with the last of it. */
+  readonly at: number;
+}
+
+/** All that counts of a subject, in place of what was written of it before. */
+export interface SubjectState extends Spending {
+  /** (instant, count), oldest first, flat. */
+  readonly runs: readonly number[];
 }
 
 /** Up to this limit every admission is remembered by its own instant. */
@@ -38,10 +59,17 @@ export class WindowTable implements Counter {
   readonly #indexes = new Map<string, number>();
   readonly #subjects: (string | undefined)[] = [];
   readonly #runs = new RunArena();
+  readonly #unsaved: Unsaved | undefined;
+  /** What everybody may have spent that nobody wrote down: (instant, count). */
+  #debts: readonly (readonly [at: number, count: number])[] = [];
   #sweepAt = 0;
   #elapsedMs = 0;
+  /** See {@link WindowTableOptions.ahead}. */
+  readonly ahead: number;
 
-  constructor({ limit, windowMs, maxSubjects = defaultMaxSubjects }: WindowTableOptions) {
+  constructor({ limit, windowMs, maxSubjects = defaultMaxSubjects, ahead }: WindowTableOptions) {
+    this.ahead = ahead ?? Number.POSITIVE_INFINITY;
+    if (ahead !== undefined) this.#unsaved = new Unsaved();
     this.#limit = limit;
     this.#windowMs = windowMs;
     this.#resolutionMs = resolutionOf(limit, windowMs);
@@ -56,6 +84,7 @@ export class WindowTable implements Counter {
   look(subject: string, elapsedMs: number): Standing {
     this.#advance(elapsedMs);
     const index = this.#indexOf(subject);
+    if (this.#debts.length > 0) return this.#lookInDebt(index);
     if (index === undefined) return { remaining: this.#limit, resetInMs: 0 };
     this.#runs.dropUntil(index, this.#elapsedMs - this.#windowMs);
     const spent = this.#runs.total(index);
@@ -66,16 +95,103 @@ export class WindowTable implements Counter {
     };
   }
 
+  #lookInDebt(index: number | undefined): Standing {
+    const since = this.#elapsedMs - this.#windowMs;
+    this.#debts = this.#debts.filter(([at]) => at > since);
+    let spent = 0;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const [at, count] of this.#debts) {
+      spent += count;
+      oldest = Math.min(oldest, at);
+    }
+    if (index !== undefined) {
+      this.#runs.dropUntil(index, since);
+      const own = this.#runs.total(index);
+      if (own > 0) oldest = Math.min(oldest, this.#runs.oldest(index));
+      spent += own;
+    }
+    if (spent === 0) return { remaining: this.#limit, resetInMs: 0 };
+    return { remaining: Math.max(0, this.#limit - spent), resetInMs: oldest - since };
+  }
+
   take(subject: string, elapsedMs: number): number {
     this.#advance(elapsedMs);
     const at = this.#runEnd();
-    this.#runs.add(this.#indexOf(subject) ?? this.#enter(subject), at, 1);
+    const index = this.#indexOf(subject) ?? this.#enter(subject);
+    this.#runs.add(index, at, 1);
+    this.#unsaved?.add(index, 1);
     return at;
   }
 
   giveBack(subject: string, receipt: number): void {
     const index = this.#indexOf(subject);
-    if (index !== undefined) this.#runs.remove(index, receipt);
+    if (index === undefined) return;
+    const newest = this.#runs.newest(index);
+    // What was spent before the newest may be written already, and then stays so.
+    if (this.#runs.remove(index, receipt) && receipt === newest) this.#unsaved?.takeBack(index);
+  }
+
+  /** True when more of the subject's is on no disk yet than may be. */
+  owes(subject: string): boolean {
+    const index = this.#indexOf(subject);
+    return index !== undefined && (this.#unsaved?.owed(index) ?? 0) > this.ahead;
+  }
+
+  /** True when there is something to write. */
+  get isTouched(): boolean {
+    return this.#unsaved?.isTouched ?? false;
+  }
+
+  /** Takes what at most `most` subjects spent to be written; each is to be told to {@link settle}. */
+  unwritten(most: number): readonly Spending[] {
+    const spendings: Spending[] = [];
+    for (const index of this.#unsaved?.touched(most) ?? []) {
+      const count = this.#unsaved?.take(index) ?? 0;
+      const subject = this.#subjects[index];
+      if (count === 0 || subject === undefined) continue;
+      const at = this.#runs.newest(index);
+      if (at === Number.NEGATIVE_INFINITY) this.#unsaved?.saved(index, count);
+      else spendings.push({ index, subject, count, at });
+    }
+    return spendings;
+  }
+
+  /** What is to be written of the subjects with the numbers from `first` up to `end`. */
+  states(first: number, end: number): readonly SubjectState[] {
+    const states: SubjectState[] = [];
+    for (let index = first; index < Math.min(end, this.#subjects.length); index++) {
+      const subject = this.#subjects[index];
+      if (subject === undefined || !this.#counts(index)) continue;
+      const count = this.#unsaved?.take(index) ?? 0;
+      const at = this.#runs.newest(index);
+      states.push({ index, subject, count, at, runs: this.#runs.entries(index) });
+    }
+    return states;
+  }
+
+  /** Highest number of a subject, and one. */
+  get capacity(): number {
+    return this.#subjects.length;
+  }
+
+  /** What was taken to be written is on disk, or is to be written again. */
+  settle(spendings: readonly Spending[], isSaved: boolean): void {
+    for (const { index, count } of spendings) {
+      if (isSaved) this.#unsaved?.saved(index, count);
+      else if (count > 0) this.#unsaved?.failed(index, count);
+    }
+  }
+
+  /** Adds what was spent in an earlier process; in the order in which it was. */
+  restore(subject: string, at: number, count: number): void {
+    const index = this.#indexes.get(subject) ?? this.#enter(subject);
+    const kept = this.#resolutionMs === 0 ? at : this.#endOf(at);
+    this.#runs.add(index, kept, count);
+  }
+
+  /** Counts `count` against every subject, as if spent at `at`. */
+  addDebt(at: number, count: number): void {
+    if (count > 0) this.#debts = [...this.#debts, [at, count]];
   }
 
   // A clock that is set back stands still here, so that nothing is forgotten too early.
@@ -84,8 +200,11 @@ export class WindowTable implements Counter {
   }
 
   #runEnd(): number {
-    if (this.#resolutionMs === 0) return this.#elapsedMs;
-    return (Math.floor(this.#elapsedMs / this.#resolutionMs) + 1) * this.#resolutionMs;
+    return this.#resolutionMs === 0 ? this.#elapsedMs : this.#endOf(this.#elapsedMs);
+  }
+
+  #endOf(at: number): number {
+    return (Math.floor(at / this.#resolutionMs) + 1) * this.#resolutionMs;
   }
 
   #indexOf(subject: string): number | undefined {
@@ -102,8 +221,10 @@ export class WindowTable implements Counter {
   #enter(subject: string): number {
     this.#sweep();
     const isFull = this.#indexes.size >= this.#maxSubjects;
-    const index = this.#runs.open();
     const name = isFull ? overflowSubject : subject;
+    const known = this.#indexes.get(name);
+    if (known !== undefined) return known;
+    const index = this.#runs.open();
     this.#indexes.set(name, index);
     this.#subjects[index] = name;
     return index;
@@ -124,7 +245,8 @@ export class WindowTable implements Counter {
 
   #evict(index: number): void {
     const subject = this.#subjects[index];
-    if (subject === undefined) return;
+    // Its number would be another's when the write that has it along ends.
+    if (subject === undefined || (this.#unsaved?.owed(index) ?? 0) > 0) return;
     this.#indexes.delete(subject);
     this.#subjects[index] = undefined;
     this.#runs.close(index);

@@ -2,6 +2,13 @@
 export const components = {
   securitySchemes: {
     bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    certificate: { type: "mutualTLS", description: "A client certificate on the connection." },
+    apiKey: {
+      type: "apiKey",
+      in: "header",
+      name: "X-Api-Key",
+      description: "Or as `Authorization: Bearer`, like a token.",
+    },
   },
   parameters: {
     RequestId: {

@@ -2,9 +2,10 @@ import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import { sparseFields } from "../fields/sparse-fields.ts";
-import type { BodyDeclaration, Replies, Route } from "../route.ts";
+import type { Auth, BodyDeclaration, Replies, Route } from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
+import type { VersionChoice } from "../versions/version-choice.ts";
 import { components, failureSchemas } from "./components.ts";
 import { SchemaCollector } from "./schema-collector.ts";
 
@@ -27,12 +28,19 @@ const failures = {
 };
 
 /** The OpenAPI 3.1 document of a route table. */
-export function createOpenApi(routes: readonly Route[], info: ApiDescription): object {
+export function createOpenApi(
+  routes: readonly Route[],
+  info: ApiDescription,
+  versions?: VersionChoice,
+): object {
   const collector = new SchemaCollector();
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, "{$1}");
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, collector) };
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: operation(route, collector, versions),
+    };
   }
   return {
     openapi: "3.1.0",
@@ -42,7 +50,11 @@ export function createOpenApi(routes: readonly Route[], info: ApiDescription): o
   };
 }
 
-function operation(route: Route, collector: SchemaCollector): object {
+function operation(
+  route: Route,
+  collector: SchemaCollector,
+  versions: VersionChoice | undefined,
+): object {
   const id = operationId(route);
   return {
     operationId: id,
@@ -54,6 +66,7 @@ function operation(route: Route, collector: SchemaCollector): object {
       ...pathParameters(route, collector, id),
       ...declaredParameters("query", route.query, collector, id),
       ...fieldsParameter(route),
+      ...versionParameter(route, versions),
       ...declaredParameters("header", route.headers, collector, id),
       ...headerParameters(route),
     ],
@@ -63,9 +76,19 @@ function operation(route: Route, collector: SchemaCollector): object {
 }
 
 /** An empty requirement makes the others optional (OpenAPI 3.1 section 4.8.30). */
-function security({ auth, scopes }: Route): object[] {
-  if (auth === "none") return [];
-  return auth === "optional" ? [{}, { bearer: scopes }] : [{ bearer: scopes }];
+function security({ auth, certificate, scopes }: Route): object[] {
+  // Roles of what is no OAuth scheme may be named there since 3.1.
+  const [token, key] = [{ bearer: scopes }, { apiKey: scopes }];
+  const ways: Readonly<Record<Auth, object[]>> = {
+    none: [],
+    jwt: [token],
+    certificate: [{ certificate: scopes }],
+    key: [key],
+    any: [token, key],
+    optional: [{}, token, key],
+  };
+  if (certificate !== "required") return ways[auth];
+  return ways[auth].map((way) => ({ ...way, certificate: [] }));
 }
 
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
@@ -117,6 +140,12 @@ function declaredParameters(
 function fieldsParameter(route: Route): object[] {
   const hasFields = sparseFields(route) !== undefined;
   return hasFields ? [{ $ref: "#/components/parameters/Fields" }] : [];
+}
+
+function versionParameter({ version }: Route, choice: VersionChoice | undefined): object[] {
+  if (version === undefined || choice === undefined) return [];
+  const required = version !== choice.default;
+  return [{ name: choice.header, in: "header", required, schema: { const: version } }];
 }
 
 function headerParameters(route: Route): object[] {

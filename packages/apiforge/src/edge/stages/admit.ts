@@ -3,7 +3,7 @@ import type { Exchange } from "../exchange.ts";
 import { limitFields } from "../limits/fields.ts";
 import { lateLimits, type LimitBook, type LimitsOfRoute } from "../limits/limit-book.ts";
 import { takeBack, type Admission, type Ruling } from "../limits/limiter.ts";
-import { subjectOf } from "../limits/subject.ts";
+import { routeText, subjectOf } from "../limits/subject.ts";
 import type { Outgoing } from "../outgoing.ts";
 import type { Stage } from "../stage.ts";
 
@@ -16,11 +16,15 @@ export function admitEarly(book: LimitBook): Stage {
     const limits = book.ofRoute(route);
     const failed = route.auth === "none" ? undefined : book.failedAuthentications;
     if (limits.early.length === 0 && failed === undefined) return undefined;
+    const asked = failed === undefined ? limits.early : [failed, ...limits.early];
+    const enter = (exchange: Exchange): Promise<void> | undefined => {
+      const wait = book.prepare(asked, exchange);
+      if (wait !== undefined) return wait.then(() => enter(exchange));
+      if (failed !== undefined) refuseFailed(book, exchange);
+      return rule(book, exchange, book.admit(limits.early, exchange));
+    };
     return {
-      enter(exchange) {
-        if (failed !== undefined) refuseFailed(book, exchange);
-        return rule(exchange, book.admit(limits.early, exchange));
-      },
+      enter,
       leave: (exchange, answer) => {
         if (failed !== undefined) countFailed(book, exchange, answer);
         if (!hasLate(limits)) tell(book, exchange);
@@ -35,9 +39,14 @@ export function admitLate(book: LimitBook): Stage {
     if (route === undefined) return undefined;
     const limits = book.ofRoute(route);
     if (!hasLate(limits)) return undefined;
+    const enter = (exchange: Exchange): Promise<void> | undefined => {
+      const asked = lateLimits(limits, exchange.principal?.plan);
+      const wait = book.prepare(asked, exchange);
+      if (wait !== undefined) return wait.then(() => enter(exchange));
+      return rule(book, exchange, book.admit(asked, exchange));
+    };
     return {
-      enter: (exchange) =>
-        rule(exchange, book.admit(lateLimits(limits, exchange.principal?.plan), exchange)),
+      enter,
       leave: (exchange) => tell(book, exchange),
     };
   };
@@ -47,8 +56,9 @@ function hasLate({ late, latePerPlan }: LimitsOfRoute): boolean {
   return late.length > 0 || latePerPlan.size > 0;
 }
 
-function rule(exchange: Exchange, admission: Admission | undefined): void {
-  if (admission === undefined) return;
+/** Refuses, or answers what the request waits for before it may go on. */
+function rule(book: LimitBook, exchange: Exchange, admission: Admission | undefined) {
+  if (admission === undefined) return undefined;
   const earlier = exchange.admission;
   const { refusedBy } = admission;
   // A refused request has spent nothing of any limit.
@@ -57,11 +67,16 @@ function rule(exchange: Exchange, admission: Admission | undefined): void {
     earlier === undefined
       ? admission
       : { rulings: [...earlier.rulings, ...admission.rulings], refusedBy };
-  if (refusedBy !== undefined) refuse(refusedBy);
+  if (refusedBy !== undefined) refuse(book, exchange, refusedBy);
+  return book.settle(admission);
 }
 
-function refuse(ruling: Ruling): never {
-  const { policy, resetInMs } = ruling;
+function refuse(book: LimitBook, exchange: Exchange, ruling: Ruling): never {
+  const { policy, subject, resetInMs } = ruling;
+  const { id: requestId, route } = exchange;
+  const at = book.clock.now();
+  const where = route === undefined ? "" : routeText(route);
+  book.refusals.note(policy.name, subject, { at, route: where, requestId });
   throw edgeError(
     "rate_limited",
     `Limit "${policy.name}" of ${policy.limit} per ${policy.per} is reached`,
@@ -73,7 +88,7 @@ function tell(book: LimitBook, exchange: Exchange): void {
   const { admission } = exchange;
   if (admission === undefined) return;
   for (const [name, value] of limitFields(admission, book.clock.now())) {
-    exchange.setHeader(name, value);
+    exchange.putHeader(name, value);
   }
 }
 
@@ -86,11 +101,11 @@ function refuseFailed(book: LimitBook, exchange: Exchange): void {
   if (standing.remaining > 0) return;
   const ruling = { policy, counter, subject, ...standing, receipt: undefined };
   exchange.admission = { rulings: [ruling], refusedBy: ruling };
-  refuse(ruling);
+  refuse(book, exchange, ruling);
 }
 
 function countFailed(book: LimitBook, exchange: Exchange, { answer }: Outgoing): void {
   const failed = book.failedAuthentications;
   if (failed === undefined || answer.status !== unauthorizedStatus) return;
-  failed.counter.take(subjectOf("address", exchange) ?? "", book.elapsed());
+  book.countFailed(failed, subjectOf("address", exchange) ?? "");
 }

@@ -1,54 +1,83 @@
-import type { PrincipalCache } from "../auth/principal-cache.ts";
-import type { TokenVerifier } from "../auth/token-verifier.ts";
+import { apiKey, bearerToken, isAnonymous } from "../auth/credential.ts";
+import type { Authorisers, KeyAuthoriser } from "../auth/authorisers.ts";
+import type { KnownKey } from "../auth/key-verifier.ts";
+import type { KeyMode } from "../auth/principal.ts";
+import type { VerifiedToken } from "../auth/token-verifier.ts";
 import { edgeError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Stage } from "../stage.ts";
+import type { Route } from "../route.ts";
+import type { Enter, Stage } from "../stage.ts";
 
-// RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1).
-const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
-
-/** The stage that finds out who is calling. */
-export function authenticate(verifier: TokenVerifier, cache: PrincipalCache): Stage {
+/**
+ * The stage that finds out who is calling.
+ * @throws {TypeError} for a route that asks for API keys where there are none.
+ */
+export function authenticate({ tokens, keys }: Authorisers): Stage {
+  const byToken: Enter = (exchange) => admit(exchange, tokens.authorise(bearerToken(exchange)));
   return function authenticateOn(route) {
-    if (route === undefined || route.auth === "none") return undefined;
-    const isOptional = route.auth === "optional";
-    return {
-      enter(exchange) {
-        if (isOptional && exchange.headers.authorization === undefined) return undefined;
-        const token = bearerToken(exchange);
-        exchange.principal = cache.get(token);
-        if (exchange.principal !== undefined) return undefined;
-        return verifier.verify(token).then((verified) => {
-          cache.set(token, verified);
-          exchange.principal = verified.principal;
-        });
-      },
-    };
+    if (route === undefined || route.auth === "none" || route.auth === "certificate") {
+      return undefined;
+    }
+    if (route.auth === "jwt") return { enter: byToken };
+    if (keys === undefined) return { enter: withoutKeys(route, byToken) };
+    const byKey = keyEntry(keys, route.keyMode ?? keys.mode);
+    const enter = route.auth === "key" ? byKey : byEither(byToken, byKey);
+    return { enter: route.auth === "optional" ? unlessAnonymous(enter) : enter };
   };
 }
 
-function bearerToken({ request, headers }: Exchange): string {
-  const header = headers.authorization;
-  if (header === undefined) {
-    throw edgeError("missing_token", "Send a bearer token in the Authorization header");
+function keyEntry({ authoriser, used }: KeyAuthoriser, mode: KeyMode | undefined): Enter {
+  function admitKey(exchange: Exchange, { principal, check }: KnownKey): void {
+    if (mode !== undefined && principal.keyMode !== mode) throw wrongMode(mode);
+    check?.(exchange);
+    if (principal.credentialId !== undefined) used(principal.credentialId);
+    exchange.principal = principal;
   }
-  const token = bearer.exec(header)?.[1];
-  if (token === undefined) {
-    throw edgeError("invalid_token", "The Authorization header is not a bearer token");
-  }
-  // Node keeps the first of two; whoever stands in front of it may have looked at the other.
-  if (countOf("authorization", request.raw.rawHeaders) > 1) {
-    throw edgeError("invalid_token", "Send one Authorization header");
-  }
-  return token;
+  return (exchange) => {
+    const key = apiKey(exchange);
+    if (key === undefined) throw missingKey(exchange);
+    const known = authoriser.authorise(key);
+    if (!(known instanceof Promise)) return admitKey(exchange, known);
+    return known.then((verified) => admitKey(exchange, verified));
+  };
 }
 
-function countOf(name: string, rawHeaders: readonly string[]): number {
-  let count = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const given = rawHeaders[index];
-    // Lengths first: lower case is only made of the few that can match.
-    if (given?.length === name.length && given.toLowerCase() === name) count++;
+function missingKey(exchange: Exchange): Error {
+  return isAnonymous(exchange)
+    ? edgeError("missing_api_key", "Send an API key in the X-Api-Key header")
+    : edgeError("invalid_api_key", "This needs an API key");
+}
+
+function wrongMode(mode: KeyMode): Error {
+  const [other, data] = mode === "live" ? ["test", "live"] : ["live", "test"];
+  return edgeError("key_mode_refused", `A ${other} key is not good for ${data} data`);
+}
+
+function byEither(byToken: Enter, byKey: Enter): Enter {
+  return (exchange) => {
+    if (isAnonymous(exchange)) {
+      throw edgeError("missing_token", "Send a bearer token or an API key");
+    }
+    return apiKey(exchange) === undefined ? byToken(exchange) : byKey(exchange);
+  };
+}
+
+function unlessAnonymous(enter: Enter): Enter {
+  return (exchange) => (isAnonymous(exchange) ? undefined : enter(exchange));
+}
+
+function withoutKeys({ auth, method, path }: Route, byToken: Enter): Enter {
+  if (auth !== "optional") {
+    throw new TypeError(`Route ${method} ${path}: there are no API keys for auth "${auth}"`);
   }
-  return count;
+  return (exchange) =>
+    exchange.headers.authorization === undefined ? undefined : byToken(exchange);
+}
+
+function admit(
+  exchange: Exchange,
+  verified: VerifiedToken | Promise<VerifiedToken>,
+): void | Promise<void> {
+  if (verified instanceof Promise) return verified.then((known) => admit(exchange, known));
+  exchange.principal = verified.principal;
 }

@@ -1,3 +1,4 @@
+import type { Principal } from "../auth/principal.ts";
 import { edgeError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../route.ts";
@@ -11,12 +12,14 @@ export function authorize(route: Route | undefined): Steps | undefined {
   return { enter: (exchange) => requireRights(route, exchange) };
 }
 
-function requireRights({ roles, scopes }: Route, exchange: Exchange): void {
+function requireRights({ roles, orScopes, scopes }: Route, exchange: Exchange): void {
   const { principal } = exchange;
   if (roles !== undefined && (principal === undefined || !roles.includes(principal.role))) {
-    throw edgeError("insufficient_role", "Your role does not allow this");
+    if (orScopes.length === 0 || !hasAll(principal, orScopes)) {
+      throw edgeError("insufficient_role", "Your role does not allow this");
+    }
   }
-  if (scopes.every((scope) => principal?.scopes.includes(scope) === true)) return;
+  if (hasAll(principal, scopes)) return;
   const scope = scopes.join(" ");
   // RFC 6750 section 3.1.
   exchange.setHeader(
@@ -24,4 +27,8 @@ function requireRights({ roles, scopes }: Route, exchange: Exchange): void {
     `Bearer realm="apiforge", error="insufficient_scope", scope="${scope}"`,
   );
   throw edgeError("insufficient_scope", `This needs a token with scope ${scope}`);
+}
+
+function hasAll(principal: Principal | undefined, scopes: readonly string[]): boolean {
+  return scopes.every((scope) => principal?.scopes.includes(scope) === true);
 }

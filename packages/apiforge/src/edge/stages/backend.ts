@@ -41,7 +41,7 @@ const retryAfterSeconds = 1;
 /** The stage that runs the handler: writing routes in one transaction, reading ones on a snapshot, others as they are. */
 export function backend(services: BackendServices): Stage {
   return function backendOf(route) {
-    if (route === undefined) return undefined;
+    if (route === undefined || route.relay !== undefined) return undefined;
     const runs = runners(route, services, shape(route));
     if (route.transaction === "none") return { enter: runs.plain };
     const run = route.transaction === "read" ? runs.read : runs.write;
@@ -54,7 +54,8 @@ export function backend(services: BackendServices): Stage {
 }
 
 function runners(route: Route, services: BackendServices, shapeReply: ShapeReply) {
-  const label = `${route.method} ${route.path}`;
+  const { version } = route;
+  const label = `${route.method} ${route.path}${version === undefined ? "" : ` ${version}`}`;
   const { durable } = services;
   const streamed = shapeStream(route);
   const ask = askPrecondition(
@@ -174,7 +175,9 @@ class Context implements AnyHandlerContext {
     return createList(
       this.#services.cursors,
       this.principal?.tenant ?? publicTenant,
-      this.#route.path,
+      this.#route.version === undefined
+        ? this.#route.path
+        : `${this.#route.path} ${this.#route.version}`,
       params,
       query,
     );

@@ -7,6 +7,13 @@ import { preferredForm, renderFailure, toFailure } from "../problem.ts";
 
 const challenge = 'Bearer realm="apiforge"';
 
+const refusedCredential: ReadonlySet<string> = new Set([
+  "invalid_token",
+  "token_expired",
+  "invalid_api_key",
+  "api_key_expired",
+]);
+
 /** The stage that turns whatever was thrown into the one error envelope. */
 export function failureAnswer(error: unknown, exchange: Exchange, hooks: ErrorHooks): Outgoing {
   const failure = changedFailure(toFailure(error), exchange, hooks);
@@ -34,7 +41,7 @@ export function failureAnswer(error: unknown, exchange: Exchange, hooks: ErrorHo
 // RFC 6750 section 3: a request without credentials is told the scheme and nothing else; neither is
 // one that was to prove itself by other means.
 function authenticateHeader(code: string, message: string): string {
-  if (code !== "invalid_token" && code !== "token_expired") return challenge;
+  if (!refusedCredential.has(code)) return challenge;
   return `${challenge}, error="invalid_token", error_description="${message.replaceAll(/["\\]/g, "")}"`;
 }
 

@@ -59,6 +59,7 @@ function readKey(
         route.body instanceof BatchBody ? null : request.body,
         // The recorded answer has these fields only.
         ...(asked === undefined ? [] : [asked.text]),
+        ...(route.version === undefined ? [] : [{ version: route.version }]),
       ]) ?? "",
     ),
   };

@@ -1,11 +1,12 @@
 import { edgeError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Route } from "../route.ts";
+import { takesRawBody, type Route } from "../route.ts";
 import type { Steps } from "../stage.ts";
 
 /** The stage that refuses compressed bodies before they are read: their size says nothing about their content's. */
 export function refuseEncodedBody(route: Route | undefined): Steps | undefined {
-  return route === undefined || route.method === "GET" ? undefined : { enter: requirePlainBody };
+  if (route === undefined || route.method === "GET" || takesRawBody(route)) return undefined;
+  return { enter: requirePlainBody };
 }
 
 function requirePlainBody({ headers }: Exchange): void {

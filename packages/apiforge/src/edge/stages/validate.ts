@@ -10,7 +10,7 @@ import { edgeError } from "../errors.ts";
 import { BatchBody } from "../body/batch-body.ts";
 import { compileDeclaredFields } from "../fields/declared-fields.ts";
 import { sparseFields } from "../fields/sparse-fields.ts";
-import type { BodyDeclaration, Route, UnknownFields } from "../route.ts";
+import { takesRawBody, type BodyDeclaration, type Route, type UnknownFields } from "../route.ts";
 import type { Steps } from "../stage.ts";
 
 /** The parts of a request as its route declares them. */
@@ -65,7 +65,7 @@ function requestCheck(route: Route): (request: FastifyRequest) => ValidRequest {
     route.query === undefined ? ignore : checkPart("query", route.query, "text", "refuse");
   const headers =
     route.headers === undefined ? ignore : checkPart("headers", route.headers, "text", "keep");
-  const body = bodyCheck(route.body, route.unknownFields);
+  const body = takesRawBody(route) ? ignore : bodyCheck(route.body, route.unknownFields);
   return function validateRequest(request) {
     // As in bodies: what one store takes and the other fails on is refused before it gets there.
     if (request.url.includes("%00")) {

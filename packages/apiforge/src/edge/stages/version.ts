@@ -4,21 +4,32 @@ import type { Exchange } from "../exchange.ts";
 import { addToList } from "../list-header.ts";
 import type { Outgoing } from "../outgoing.ts";
 import type { Stage, Steps } from "../stage.ts";
+import type { Route } from "../route.ts";
 import type { Deprecation } from "../versions/deprecation.ts";
+import type { UsageBook } from "../versions/usage-book.ts";
 
 /**
- * The stage that tells callers of a deprecated route so, on every answer and errors too, and refuses
- * them after its sunset.
+ * The stage that tells callers of a deprecated route so, on every answer and errors too, refuses them
+ * after its sunset, and counts who they are.
  */
-export function version(clock: Clock): Stage {
+export function version(clock: Clock, usage: UsageBook | undefined): Stage {
   return function versionOf(route) {
-    return route?.deprecated === undefined ? undefined : steps(route.deprecated, clock);
+    if (route?.deprecated === undefined) return undefined;
+    return steps(route, route.deprecated, clock, usage);
   };
 }
 
-function steps(deprecated: Deprecation, clock: Clock): Steps {
+function steps(
+  route: Route,
+  deprecated: Deprecation,
+  clock: Clock,
+  usage: UsageBook | undefined,
+): Steps {
   const { endsAt, sunset } = deprecated;
-  const leave = (exchange: Exchange, answer: Outgoing) => announce(deprecated, exchange, answer);
+  const leave = (exchange: Exchange, answer: Outgoing) => {
+    usage?.count(route, exchange);
+    return announce(deprecated, exchange, answer);
+  };
   if (endsAt === undefined) return { leave };
   return {
     enter() {

@@ -56,6 +56,8 @@ interface ClientRow {
 }
 
 const secretPrefix = "af_cs_";
+/** Of ids that {@link registerClient} gives: no store is asked for a text that PostgreSQL would fail on. */
+const idForm = /^cli_[0-9A-Za-z]{1,64}$/;
 
 export async function registerClient(
   tx: Transaction,
@@ -105,6 +107,7 @@ export async function authenticateClient(
   clock: Clock,
   credentials: ClientCredentials,
 ): Promise<Client | undefined> {
+  if (!idForm.test(credentials.id)) return undefined;
   const [row] = await reader.sql<ClientRow>`
     select id, tenant, role, scopes, secret_digest, previous_digest, previous_until_at, certificate
     from forge_oauth_clients where id = ${credentials.id} and disabled_at is null`;

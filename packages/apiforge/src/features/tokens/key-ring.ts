@@ -8,7 +8,7 @@ import { createKey, readKeys, type SigningKey } from "./signing-key.ts";
 
 /** How old a node's view of the keys may be. */
 const reloadMs = 60_000;
-/** Between two looks for a key that the view lacks. */
+/** Between two looks for a key that the view lacks, and after one that failed. */
 const unknownKeyMs = 1_000;
 /** How long a key is published before its first signature. {@link KeyRing.maintain} runs every hour. */
 const publishedAheadMs = 7_200_000;
@@ -33,6 +33,7 @@ export class KeyRing {
   #keys: readonly SigningKey[] = [];
   #published: JSONWebKeySet = { keys: [] };
   #loadedAt = Number.NEGATIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
   #loading: Promise<void> | undefined;
 
   constructor(parts: KeyRingParts) {
@@ -50,12 +51,11 @@ export class KeyRing {
   /** The key to sign with now. When there is none any more, because nobody maintained them, the commit of `tx` makes it. */
   async signer(tx: Transaction): Promise<SigningKey> {
     const now = this.#now();
-    let keys = this.#keys;
-    if (this.#isStale(reloadMs)) {
-      // What `tx` sees may be rolled back, so it is not kept; a read cannot wait here for a commit.
-      keys = await this.#read(tx);
-      void this.fresh();
-    }
+    const known = this.#isStale(reloadMs) ? undefined : signing(this.#keys, now);
+    if (known !== undefined) return known;
+    // What `tx` sees may be rolled back, so it is not kept; a read cannot wait here for a commit.
+    const keys = await this.#read(tx);
+    void this.fresh();
     return signing(keys, now) ?? (await this.#create(tx, now));
   }
 
@@ -70,9 +70,10 @@ export class KeyRing {
 
   /** The public keys whose tokens may be in use. The set is the same object while nothing has changed. */
   async fresh(): Promise<JSONWebKeySet> {
-    if (this.#isStale(reloadMs)) {
+    if (this.#isStale(reloadMs) && hasPassed(unknownKeyMs, this.#failedAt, this.#now())) {
       await this.#reload().catch((error: unknown) => {
         // Tokens are verified with what is known while the store is away.
+        this.#failedAt = this.#now();
         this.#parts.log.warn({ err: error }, "signing keys could not be read");
       });
     }
@@ -90,7 +91,9 @@ export class KeyRing {
     const now = this.#now();
     await tx.sql`delete from forge_signing_keys where signs_until_at < ${now - publishedAfterMs}`;
     const usable = (await this.#read(tx)).filter((key) => key.privateKey !== undefined);
-    const lastUntil = Math.max(now, ...usable.map((key) => key.signsUntilAt));
+    // There may be a later one and none for now: a node whose clock is ahead has distrusted the rest.
+    if (signing(usable, now) === undefined) usable.push(await this.#create(tx, now));
+    const lastUntil = Math.max(...usable.map((key) => key.signsUntilAt));
     if (lastUntil < now + publishedAheadMs) await this.#create(tx, lastUntil);
   }
 
@@ -134,14 +137,17 @@ export class KeyRing {
   }
 
   #isStale(ageMs: number): boolean {
-    const age = this.#now() - this.#loadedAt;
-    // A clock that was set back says nothing of age.
-    return age >= ageMs || age < 0;
+    return hasPassed(ageMs, this.#loadedAt, this.#now());
   }
 
   #now(): number {
     return this.#parts.clock.now();
   }
+}
+
+function hasPassed(ms: number, sinceAt: number, now: number): boolean {
+  // A clock that was set back says nothing of age.
+  return now - sinceAt >= ms || now < sinceAt;
 }
 
 /** The key that began to sign last, of those that may now. */

@@ -1,6 +1,6 @@
 import { sql, type Reader, type SqlPiece, type Transaction } from "../../durable/index.ts";
 import { newId, type Clock } from "../../kernel/index.ts";
-import { sessionEnded } from "./events.ts";
+import { sessionEnded, type EndReason } from "./events.ts";
 import type { TokenSettings } from "./options.ts";
 import type { PresentedToken } from "./refresh-token.ts";
 import { randomSecret } from "./secrets.ts";
@@ -100,8 +100,11 @@ export class Sessions {
     if (session === undefined || session.endedAt !== null || session.idleUntilAt <= now) {
       return { outcome: "ended" };
     }
-    // Only a store that was set back to an earlier backup lacks the exchange.
-    if (session.generation <= token.generation) return { outcome: "ended" };
+    if (session.generation <= token.generation) {
+      // Only a store that was set back lacks the exchange; in it tokens that were used would hold again.
+      await this.#end(tx, sql`id = ${session.id}`, "store_set_back");
+      return { outcome: "ended" };
+    }
     const isLast = session.generation === token.generation + 1;
     if (isLast && now - session.rotatedAt <= this.#settings.retryGraceMs) {
       return { outcome: "repeated", session };
@@ -126,11 +129,7 @@ export class Sessions {
     return swept.length;
   }
 
-  async #end(
-    tx: Transaction,
-    which: SqlPiece,
-    reason: "logout" | "refresh_token_reuse",
-  ): Promise<number> {
+  async #end(tx: Transaction, which: SqlPiece, reason: EndReason): Promise<number> {
     const now = this.#clock.now();
     const ended = await tx.sql<SessionRow>`
       update forge_sessions set ended_at = ${now}, end_reason = ${reason}

@@ -1,7 +1,7 @@
 import type { Durable } from "../../durable/index.ts";
 import type { Clock, Log } from "../../kernel/index.ts";
 import { signAccessToken } from "./access-token.ts";
-import { authenticateClient, type Client } from "./clients.ts";
+import { authenticateClient, type Client, type ClientCredentials } from "./clients.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { OAuthRefusal, type OAuthErrorCode } from "./oauth-refusal.ts";
 import type { TokenSettings } from "./options.ts";
@@ -149,7 +149,7 @@ export class TokenEndpoint {
     if (exchange.outcome === "reused") {
       const { id: sessionId, tenant } = session;
       this.#parts.log.warn(
-        { sessionId, tenant },
+        { sessionId, tenant, requestId },
         "a refresh token was used after its successor; its session has ended",
       );
     }
@@ -163,7 +163,7 @@ export class TokenEndpoint {
   ): Promise<Client | undefined> {
     const { durable, clock } = this.#parts;
     const credentials = readCredentials(request, form);
-    if (credentials === undefined) return undefined;
+    if (credentials === undefined || isApp(credentials)) return undefined;
     const client = await durable.read(label, (reader) =>
       authenticateClient(reader, clock, credentials),
     );
@@ -186,6 +186,11 @@ export class TokenEndpoint {
       ...(claims.scopes.length === 0 ? {} : { scope: claims.scopes.join(" ") }),
     };
   }
+}
+
+/** A client without credentials that says its name all the same (RFC 6749 section 3.2.1). */
+function isApp({ id, secret }: ClientCredentials): boolean {
+  return id === firstParty && secret === undefined;
 }
 
 /** Refuses whoever cannot be the one that the session was given to. */

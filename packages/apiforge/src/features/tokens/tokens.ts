@@ -102,7 +102,7 @@ export class Tokens {
   }
 
   /**
-   * Ends one session of `owner` (a principal will do; the session's id is the claim `sid` of its
+   * In a transaction of the owner's tenant, whose event tells of it: ends one session of `owner` (a principal will do; the session's id is the claim `sid` of its
    * tokens), or all of them: log-out, log-out everywhere. Answers how many were not over. Their access
    * tokens hold until they expire.
    */

@@ -6,8 +6,12 @@ import { schedules } from "./0004-schedules.ts";
 import { jobPacks } from "./0005-job-packs.ts";
 import { jobPacksPostgres } from "./0006-job-packs-postgres.ts";
 import { audit } from "./0007-audit.ts";
+import { apiKeys } from "./0008-api-keys.ts";
+import { quotas } from "./0009-quotas.ts";
 import { tokens } from "./0010-tokens.ts";
+import { deprecatedUsage } from "./0011-deprecated-usage.ts";
 import { jobTrace } from "./0017-job-trace.ts";
+import { authRevocations } from "./0018-auth-revocations.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -18,6 +22,10 @@ export const coreMigrations: readonly Migration[] = [
   jobPacks,
   jobPacksPostgres,
   audit,
+  apiKeys,
+  quotas,
   tokens,
+  deprecatedUsage,
   jobTrace,
+  authRevocations,
 ];

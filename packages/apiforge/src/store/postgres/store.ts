@@ -24,6 +24,7 @@ import {
   toQueueFigures,
 } from "../figures.ts";
 import { coreMigrations } from "../migrations/index.ts";
+import type { QuotaStore } from "../limit-contract.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
 import { BatchTable } from "./batches.ts";
 import { command } from "./command.ts";
@@ -34,6 +35,7 @@ import { JobTable } from "./jobs.ts";
 import { QueueTable } from "./lanes.ts";
 import { migrate } from "./migrations.ts";
 import { ConnectionPool } from "./pool.ts";
+import { QuotaTable } from "./quotas.ts";
 import { RateTable } from "./rates.ts";
 import { SnapshotReaders } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
@@ -134,6 +136,7 @@ class PostgresStore implements Store {
   readonly batches: BatchStore;
   readonly rates: RateStore;
   readonly schedules: ScheduleStore;
+  readonly quotas: QuotaStore;
   readonly #pool: ConnectionPool;
   readonly #writer: UnitWriter;
   readonly #readers: SnapshotReaders;
@@ -156,6 +159,7 @@ class PostgresStore implements Store {
     this.batches = new BatchTable(pool);
     this.rates = new RateTable(pool);
     this.schedules = new ScheduleTable(pool);
+    this.quotas = new QuotaTable(pool);
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {

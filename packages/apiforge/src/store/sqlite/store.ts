@@ -24,6 +24,7 @@ import {
   toQueueFigures,
 } from "../figures.ts";
 import { coreMigrations } from "../migrations/index.ts";
+import type { LimitLog, QuotaStore } from "../limit-contract.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
 import { AuditTable } from "./audit.ts";
 import { BatchTable } from "./batches.ts";
@@ -36,11 +37,13 @@ import { IdempotencyTable } from "./idempotency.ts";
 import { JobNumbers } from "./job-numbers.ts";
 import { JobTable } from "./jobs.ts";
 import { LaneTable } from "./lanes.ts";
+import { LimitLogTable } from "./limit-log.ts";
 import { migrate } from "./migrations.ts";
 import { PackItems } from "./pack-items.ts";
 import { PackReads } from "./pack-reads.ts";
 import { PackTable } from "./packs.ts";
 import { lockProcess, type ProcessLock } from "./process-lock.ts";
+import { QuotaTable } from "./quotas.ts";
 import { RateTable } from "./rates.ts";
 import { ReaderPool } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
@@ -100,12 +103,16 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const readers = persistent ? new ReaderPool(path, limit) : undefined;
     const workers = new WorkerTable(connection, tables.settlements, clock);
     const claims = new ClaimTable(connection, lanes, packs, clock);
+    const quotas = new QuotaTable(connection, clock);
+    const limitLog = new LimitLogTable(connection, clock);
     return new SqliteStore({
       path,
       connection,
       tables,
       lanes,
       claims,
+      quotas,
+      limitLog,
       workers,
       writer,
       readers,
@@ -127,6 +134,8 @@ interface SqliteParts {
   readonly tables: Tables;
   readonly lanes: LaneTable;
   readonly claims: ClaimTable;
+  readonly quotas: QuotaTable;
+  readonly limitLog: LimitLogTable;
   readonly workers: WorkerTable;
   readonly writer: GroupWriter;
   /** Undefined in memory, where no second connection can see the data. */
@@ -148,6 +157,8 @@ class SqliteStore implements Store {
   readonly batches: BatchStore;
   readonly rates: RateStore;
   readonly schedules: ScheduleStore;
+  readonly quotas: QuotaStore;
+  readonly limitLog: LimitLog;
   readonly #parts: SqliteParts;
   #closing: Promise<void> | undefined;
 
@@ -161,6 +172,8 @@ class SqliteStore implements Store {
     this.batches = this.#batchStore();
     this.rates = this.#rateStore();
     this.schedules = this.#scheduleStore();
+    this.quotas = this.#quotaStore();
+    this.limitLog = this.#limitLog();
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {
@@ -320,6 +333,23 @@ class SqliteStore implements Store {
     return {
       reserve: (name, wanted, spacingMs, withinMs) =>
         this.#unit("reserve slots", () => rates.reserve(name, wanted, spacingMs, withinMs)),
+    };
+  }
+
+  #quotaStore(): QuotaStore {
+    const { quotas } = this.#parts;
+    return {
+      lease: (asks) => this.#unit("lease quotas", () => quotas.lease(asks)),
+      sweep: (limit) => this.#unit("sweep quotas", () => quotas.sweep(limit)),
+    };
+  }
+
+  #limitLog(): LimitLog {
+    const { limitLog } = this.#parts;
+    return {
+      load: () => this.#unit("load limits", () => limitLog.load()),
+      append: (entries, mark) => this.#unit("save limits", () => limitLog.append(entries, mark)),
+      forget: (policy, n) => this.#unit("forget limits", () => limitLog.forget(policy, n)),
     };
   }
 

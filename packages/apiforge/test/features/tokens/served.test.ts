@@ -149,6 +149,8 @@ describe.for(["sqlite", "postgres"])("a server on %s", (store) => {
       const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`));
       const expected = { issuer, audience: "apiforge", typ: "at+jwt", algorithms: ["ES256"] };
       expect((await jwtVerify(token, keys, expected)).payload.sub).toBe(clientId);
+      const published = await fetch(`${url}/.well-known/jwks.json`);
+      expect(published.headers.get("cache-control")).toBe("public, max-age=300");
       // The development issuer is there still.
       const dev = await openDevIssuer(forge.config, silentLog);
       const devToken = await dev.sign({

@@ -99,7 +99,10 @@ describe.for(storeFixtures)("a session on $name", (fixture) => {
     });
     expect(await events(node.harness)).toEqual([{ ...reused, sessionId }]);
     expect(node.log.entries).toContainEqual(
-      expect.objectContaining({ level: "warn", fields: { sessionId, tenant: "ten_1" } }),
+      expect.objectContaining({
+        level: "warn",
+        fields: { sessionId, tenant: "ten_1", requestId: "req_token" },
+      }),
     );
     // The whole family is gone, and is told of once.
     for (const token of [successor, tokens.refresh_token]) {
@@ -183,6 +186,22 @@ describe.for(storeFixtures)("a session on $name", (fixture) => {
     expect(await commit(node, (tx) => sessions.sweep(tx, 10))).toBe(0);
   });
 
+  test("that a backup has set back revives no token that was used: what is newer than the store ends it", async () => {
+    await using node = await openNode(fixture);
+    const { sessionId, tokens } = await start(node);
+    const second = refreshTokenOf(await refresh(node, tokens.refresh_token));
+    const third = refreshTokenOf(await refresh(node, second));
+    await commit(node, (tx) => tx.sql`update forge_sessions set generation = 0`);
+    expect(refreshTokenOf(await refresh(node, third))).toBe("(invalid_grant)");
+    expect(await events(node.harness)).toEqual([
+      { ...reused, sessionId, reason: "store_set_back" },
+    ]);
+    for (const token of [tokens.refresh_token, second, third]) {
+      expect(refreshTokenOf(await refresh(node, token))).toBe("(invalid_grant)");
+    }
+    expect(await events(node.harness)).toHaveLength(1);
+  });
+
   test("is never written down so that its tokens could be made of it", async () => {
     await using node = await openNode(fixture);
     const { tokens } = await start(node);
@@ -237,6 +256,23 @@ describe("a refresh token", () => {
     });
     // What was refused has exchanged nothing, and the session has all of its scopes still.
     expect(claimsOf(accessTokenOf(await ask(node, next)))).toMatchObject({ scope: "a b" });
+  });
+
+  test("of an app is exchanged for one that says so, as many libraries do, and for no other client", async () => {
+    await using node = await openNode(sqliteMemory);
+    const { tokens } = await start(node);
+    const form = { grant_type: "refresh_token", refresh_token: tokens.refresh_token };
+    const wrong = [
+      { ...form, client_id: "first-party", client_secret: "a" },
+      { ...form, client_id: "other-party" },
+    ];
+    for (const asked of wrong) {
+      expect(await ask(node, asked)).toMatchObject({ body: { error: "invalid_client" } });
+    }
+    const named = await ask(node, { ...form, client_id: "first-party" });
+    expect(claimsOf(accessTokenOf(named))).toMatchObject({ client_id: "first-party" });
+    const service = await ask(node, { grant_type: "client_credentials", client_id: "first-party" });
+    expect(service).toMatchObject({ status: 401, body: { error: "invalid_client" } });
   });
 
   test("that its client must exchange is of no use to anybody else", async () => {

@@ -109,6 +109,35 @@ describe.for(storeFixtures)("signing keys on $name", (fixture) => {
     await verify(node, accessTokenOf(await ask(node, form)));
   });
 
+  test("are one, too, when many sessions begin just after the last has ended", async () => {
+    await using node = await openNode(fixture, { keyLife: "1d" });
+    await node.harness.open.advance(dayMs - 1_000);
+    // A view of the keys that is a second old when the key ends.
+    await accessToken(node);
+    await node.durable.read("settle", (reader) => reader.sql`select 1`);
+    await node.tokens.keys.fresh();
+    await node.harness.open.advance(2_000);
+    const kids = new Set<string | undefined>();
+    for (let n = 0; n < 3; n++) kids.add(kidOf(await accessToken(node)));
+    expect(kids.size).toBe(1);
+  });
+
+  test("that another node has just made are not missed by one whose clock is behind", async () => {
+    await using node = await openNode(fixture);
+    const { clientId: client_id, clientSecret: client_secret } = await register(node);
+    await node.harness.open.advance(minuteMs);
+    await commit(node, async (tx) => {
+      await node.tokens.rotateKeys(tx, { distrust: true });
+      // The clock of who rotated was two seconds ahead.
+      const aheadMs = 2_000;
+      await tx.sql`update forge_signing_keys set signs_from_at = signs_from_at + ${aheadMs}`;
+    });
+    const form = { grant_type: "client_credentials", client_id, client_secret };
+    const answer = await ask(node, form);
+    expect(answer.status).toBe(200);
+    await verify(node, accessTokenOf(answer));
+  });
+
   test("are followed by another at once when they are rotated by hand", async () => {
     await using node = await openNode(fixture);
     const other = await tokenNode(node.harness);
@@ -160,6 +189,13 @@ test("a token is verified with the keys that are known while the store is away",
   };
   node.clock.advance(5 * minuteMs);
   await verify(node, token);
+  // Nobody waits for the store again within a second, nor fills the log.
+  const failed = node.log.entries.length;
+  await verify(node, token);
+  expect(node.log.entries).toHaveLength(failed);
+  node.clock.advance(1_000);
+  await verify(node, token);
+  expect(node.log.entries).toHaveLength(failed + 1);
   expect(node.log.entries).toContainEqual(
     expect.objectContaining({ level: "warn", message: "signing keys could not be read" }),
   );

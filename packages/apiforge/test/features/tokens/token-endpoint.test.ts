@@ -89,6 +89,16 @@ describe.for(storeFixtures)("a client on $name", (fixture) => {
     ).toBeUndefined();
   });
 
+  test("is unknown by a name that no client has, whatever characters are in it", async () => {
+    await using node = await openNode(fixture);
+    for (const id of ["\0", "cli_\0", "\ud800", "\u{1f600}", "x".repeat(5_000), "\n"]) {
+      const posted = ask(node, { ...grant, client_id: id, client_secret: "a\0" });
+      expect(await posted).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+    }
+    const headed = ask(node, grant, { authorization: `Basic ${btoa("cli_%00:a")}` });
+    expect(await headed).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+  });
+
   test("has a secret that is kept as a digest", async () => {
     await using node = await openNode(fixture);
     const { clientSecret } = await register(node);

@@ -55,6 +55,10 @@ export class RequestMetrics {
   /** The numbers of one route; asked once for each. */
   readonly observerOf = (route: Route | undefined): Observer => {
     const numbers = new RouteNumbers(route);
+    const { method, path } = numbers;
+    // Versions of one route share its template.
+    const same = this.#routes.find((known) => known.method === method && known.path === path);
+    if (same !== undefined) return same;
     this.#routes.push(numbers);
     return numbers;
   };

@@ -1,0 +1,30 @@
+import type { ServerResponse } from "node:http";
+
+import type { Exchange } from "./exchange.ts";
+import type { Outgoing } from "./outgoing.ts";
+
+/** How a {@link Relay} ends what it has begun; one of them, once for each request. */
+export interface Responder {
+  /** Sends through the stages' ways out. */
+  answer(exchange: Exchange, outgoing: Outgoing): void;
+  /** Answers with the error envelope. */
+  refuse(exchange: Exchange, error: unknown): void;
+}
+
+/** Answers the requests of a route in its own time, in the place of a handler. */
+export interface Relay {
+  /** Every stage has let the request pass. Must not throw. */
+  begin(exchange: Exchange, responder: Responder): void;
+}
+
+/** Header fields that stages have put on an answer, names in lower case. */
+export type StageHeaders = Readonly<Record<string, string | number | string[] | undefined>>;
+
+/** An answer that writes itself, head and body. */
+export interface SelfWritten {
+  /**
+   * @param headers these win over fields that the answer has of its own.
+   * @param isLast the connection is to be closed after it.
+   */
+  write(response: ServerResponse, headers: StageHeaders, isLast: boolean): void;
+}

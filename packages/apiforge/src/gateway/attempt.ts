@@ -1,0 +1,211 @@
+import type { ServerResponse } from "node:http";
+import type { Dispatcher } from "undici";
+
+import type { SelfWritten, StageHeaders } from "../edge/index.ts";
+import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
+import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
+import { endsHere } from "./headers/hop-by-hop.ts";
+import type { Phase, PhaseWatch, Waiting } from "./phases.ts";
+
+/** Whose request an attempt is. */
+export interface AttemptOwner {
+  /** What a caller sees must not be kept by caches, unless the answer says otherwise. */
+  readonly isPersonal: boolean;
+  /** An interim answer (1xx). */
+  inform(status: number, headers: readonly string[]): void;
+  /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.abandon}. */
+  answered(attempt: Attempt): void;
+  /** There will be no head. */
+  failed(attempt: Attempt, failure: UpstreamFailure): void;
+  /** Nothing more comes of it, whatever came before. */
+  ended(attempt: Attempt): void;
+}
+
+/** Interim answers that are passed on; more are a fault of the upstream. */
+const maxInterim = 16;
+
+type RawHeaders = readonly (Buffer | string)[];
+
+/** One try to have an upstream answer a request: undici's handler, and the answer that writes itself. */
+export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting {
+  phase: Phase = "connect";
+  sinceAt: number;
+  /** Of the final answer; 0 before it has come. */
+  status = 0;
+  readonly #owner: AttemptOwner;
+  readonly #watch: PhaseWatch;
+  #controller: Dispatcher.DispatchController | undefined;
+  #rawHeaders: RawHeaders = [];
+  #response: ServerResponse | undefined;
+  #isFlushed = false;
+  #sendsTrailer = false;
+  #isOver = false;
+  #interim = 0;
+
+  constructor(owner: AttemptOwner, watch: PhaseWatch) {
+    this.#owner = owner;
+    this.#watch = watch;
+    this.sinceAt = watch.clock.now();
+    watch.add(this);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Given up while it waited for a connection.
+    if (this.#isOver) return controller.abort(new Error("abandoned"));
+    this.#controller = controller;
+    this.#enter("head");
+  }
+
+  onBodySent(): void {
+    this.sinceAt = this.#watch.clock.now();
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (this.#isOver) return;
+    const raw = rawPairs(controller.rawHeaders);
+    if (status < 200) return this.#inform(status, raw);
+    this.status = status;
+    this.#rawHeaders = raw;
+    this.#enter("body");
+    this.#owner.answered(this);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const response = this.#response;
+    if (this.#isOver || response === undefined) return;
+    this.#isFlushed = true;
+    if (response.write(chunk)) {
+      this.sinceAt = this.#watch.clock.now();
+      return;
+    }
+    controller.pause();
+    this.#enter("client");
+    response.once("drain", this.#resume);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const response = this.#response;
+    if (this.#isOver || response === undefined) return;
+    this.#isFlushed = true;
+    this.#end();
+    if (this.#sendsTrailer) response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
+    response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#isOver) return;
+    const type = failureType(error);
+    // undici compares lengths first where a head names two; nothing of a body has come before a head.
+    const isHead = this.#response === undefined && type === "http_response_incomplete";
+    this.#fail(isHead ? "http_protocol_error" : type, error);
+  }
+
+  /** @see {SelfWritten} */
+  write(response: ServerResponse, own: StageHeaders, isLast: boolean): void {
+    this.#response = response;
+    const { req: request } = response;
+    const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
+    const head = responseHead(this.#rawHeaders, own, this.status !== 204);
+    this.#sendsTrailer = hasBody && request.httpVersion === "1.1" && isChunked(head);
+    finish(head, this.#owner.isPersonal, this.#sendsTrailer);
+    // What is left of a body that was answered before its end would be read as the next request.
+    if (isLast || !request.complete) head.headers.push("connection", "close");
+    response.writeHead(this.status, head.headers);
+    // An event stream's head leaves before its first event; other answers' with what came with it.
+    process.nextTick(flushHead, this);
+  }
+
+  /** Sends the head when nothing has been sent with it. */
+  flush(): void {
+    if (!this.#isFlushed && !this.#isOver) this.#response?.flushHeaders();
+  }
+
+  /** Nobody waits for it any more. */
+  abandon(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#controller?.abort(new Error("abandoned"));
+  }
+
+  expire(phase: Phase): void {
+    if (this.#isOver) return;
+    this.#fail(phase === "connect" ? "connection_timeout" : "http_response_timeout", undefined);
+    this.#controller?.abort(new Error("timeout"));
+  }
+
+  #inform(status: number, raw: RawHeaders): void {
+    this.#interim += 1;
+    if (this.#interim > maxInterim) {
+      const controller = this.#controller;
+      this.#fail("http_protocol_error", undefined);
+      controller?.abort(new Error("too many interim answers"));
+      return;
+    }
+    this.sinceAt = this.#watch.clock.now();
+    const headers: string[] = [];
+    for (let index = 0; index < raw.length; index += 2) {
+      const name = text(raw[index]);
+      if (!endsHere(name.toLowerCase())) headers.push(name, text(raw[index + 1]));
+    }
+    this.#owner.inform(status, headers);
+  }
+
+  #fail(type: ProxyErrorType, cause: unknown): void {
+    const wasSent = this.phase !== "connect";
+    this.#end();
+    if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
+    else cutShort(this.#response);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#watch.delete(this);
+    this.#owner.ended(this);
+  }
+
+  #enter(phase: Phase): void {
+    this.phase = phase;
+    this.sinceAt = this.#watch.clock.now();
+  }
+
+  readonly #resume = (): void => {
+    if (this.#isOver) return;
+    this.#enter("body");
+    this.#controller?.resume();
+  };
+}
+
+function flushHead(attempt: Attempt): void {
+  attempt.flush();
+}
+
+/** undici keeps the names and values as they came; only of HTTP/2 it has an object. */
+function rawPairs(raw: Dispatcher.DispatchController["rawHeaders"]): RawHeaders {
+  return Array.isArray(raw) ? raw : [];
+}
+
+function isChunked({ headers, trailer }: ResponseHead): boolean {
+  if (trailer === undefined) return false;
+  return !headers.some((name, index) => index % 2 === 0 && /^content-length$/i.test(name));
+}
+
+function finish(head: ResponseHead, isPersonal: boolean, sendsTrailer: boolean): void {
+  if (isPersonal && !head.hasCacheControl) head.headers.push("cache-control", "no-store");
+  if (sendsTrailer && head.trailer !== undefined) head.headers.push("trailer", head.trailer);
+}
+
+function trailerPairs(raw: RawHeaders): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = text(raw[index]);
+    if (!endsHere(name.toLowerCase())) pairs.push([name, text(raw[index + 1])]);
+  }
+  return pairs;
+}
+
+/** The client must see that it has not got all: a body whose end is the connection's has no other sign than a reset. */
+function cutShort(response: ServerResponse): void {
+  const { req: request } = response;
+  if (request.httpVersion === "1.1") response.destroy();
+  else request.socket.resetAndDestroy();
+}

@@ -1,0 +1,111 @@
+import {
+  defineRoute,
+  type Auth,
+  type Method,
+  type Relay,
+  type Replies,
+  type ReplyOf,
+  type Route,
+  type RouteOptions,
+} from "../edge/index.ts";
+import type { Schema } from "../schema/index.ts";
+import { TrustedPeers } from "./headers/trusted-peers.ts";
+import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
+import type { Upstream } from "./upstream.ts";
+
+type AnyRouteOptions = RouteOptions<
+  string,
+  Method,
+  Auth,
+  Schema | undefined,
+  Schema | undefined,
+  Schema | undefined,
+  Schema | "bytes" | undefined,
+  Replies,
+  ReplyOf<Replies>,
+  "none",
+  "none"
+>;
+
+type OfRoutes =
+  | "auth"
+  | "roles"
+  | "scopes"
+  | "params"
+  | "query"
+  | "headers"
+  | "unknownFields"
+  | "maxBodyBytes"
+  | "cors"
+  | "limits"
+  | "maxInFlight"
+  | "critical"
+  | "summary"
+  | "tags"
+  | "deprecated";
+
+/** Declaration of routes whose requests are passed on; what is not described here is as in `defineRoute`. */
+export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
+  /** As of a route; `/*` at its end stands for everything below. */
+  readonly path: string;
+  /** Default all. */
+  readonly methods?: readonly Method[];
+  readonly upstream: Upstream;
+  /** Without one, a body of any type is passed on as it arrives. With a schema the upstream gets the JSON of what was checked. */
+  readonly body?: Schema | "bytes";
+  /** Taken away from the front of the path, for instance `/orders`. */
+  readonly stripPrefix?: string;
+  /** The upstream gets the `Host` that the client sent; default its own. */
+  readonly preserveHost?: boolean;
+  /** Addresses and CIDR ranges of proxies in front of this server: what they say of the client in `Forwarded` and `X-Forwarded-*` is passed on. Default none. */
+  readonly trustedPeers?: readonly string[];
+}
+
+const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const wildcard = "/*";
+const replies: Replies = { 200: null };
+
+/**
+ * Declares routes that an upstream answers, in whatever language it is written: its requests pass
+ * the stages of every route first. One route for each method.
+ * @example defineProxy({ path: "/orders/*", upstream: upstream({ name: "orders", endpoints }) })
+ * @throws {TypeError} for a path or option that cannot work.
+ */
+export function defineProxy(options: ProxyOptions): Route[] {
+  const { path, methods = allMethods } = options;
+  const end = path.endsWith(wildcard) ? wildcard : "";
+  const prefix = path.slice(0, path.length - end.length) || "/";
+  return methods.map((method) => {
+    const route: Route = defineRoute({
+      ...routeOptions(options, method),
+      method,
+      path: prefix,
+      replies,
+      transaction: "none",
+      handler: neverCalled,
+    });
+    const whole = end === "" ? prefix : `${prefix === "/" ? "" : prefix}${end}`;
+    return { ...route, path: whole, relay: relayOf(options, route) };
+  });
+}
+
+/** What a route knows of it; a GET has no body. */
+function routeOptions({ body, ...options }: ProxyOptions, method: Method) {
+  return method === "GET" || body === undefined ? options : { ...options, body };
+}
+
+function relayOf(options: ProxyOptions, route: Route): Relay {
+  const plan: ProxyPlan = {
+    upstream: options.upstream,
+    stripPrefix: options.stripPrefix ?? "",
+    preserveHost: options.preserveHost ?? false,
+    trustedPeers: new TrustedPeers(options.trustedPeers ?? []),
+    maxBodyBytes: route.maxBodyBytes,
+    hasCheckedBody: route.body !== undefined,
+  };
+  return { begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin() };
+}
+
+function neverCalled(): never {
+  throw new TypeError("The route's upstream answers");
+}

@@ -1,0 +1,47 @@
+import { Pool, type Dispatcher } from "undici";
+
+/** undici closes a connection a second before the peer says it will; this is for peers that say nothing. */
+const keepAliveMs = 4_000;
+
+/** One place where an upstream runs. */
+export class Endpoint {
+  /** Goes in front of every path; empty, or without a slash at its end. */
+  readonly basePath: string;
+  /** Attempts at work. */
+  pending = 0;
+  readonly #pool: Pool;
+
+  /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
+  constructor(upstream: string, url: string, connections: number, connectMs: number) {
+    const { origin, protocol, pathname, search, hash, username } = parsed(upstream, url);
+    if (!/^https?:$/.test(protocol) || `${search}${hash}${username}` !== "") {
+      throw new TypeError(`Upstream ${upstream}: an endpoint is http://host[:port][/path]`);
+    }
+    this.basePath = pathname.replace(/\/+$/, "");
+    this.#pool = new Pool(origin, {
+      connections,
+      connect: { timeout: connectMs },
+      keepAliveTimeout: keepAliveMs,
+      // PhaseWatch looks after them, by the injected clock and with one timer for all.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Sends one request; everything else is told to `handler`. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch(options, handler);
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}
+
+function parsed(upstream: string, url: string): URL {
+  try {
+    return new URL(url);
+  } catch {
+    throw new TypeError(`Upstream ${upstream}: an endpoint is http://host[:port][/path]`);
+  }
+}

@@ -1,0 +1,14 @@
+import { errorFactory } from "../kernel/index.ts";
+
+/** Errors of the gateway room: what became of a request between here and its upstream. */
+export const gatewayErrors = {
+  upstream_unreachable: { type: "api_error", status: 502, retryable: true },
+  upstream_failed: { type: "api_error", status: 502, retryable: true },
+  upstream_outcome_unknown: { type: "api_error", status: 502, retryable: false },
+  upstream_overloaded: { type: "api_error", status: 503, retryable: true },
+  upstream_timeout: { type: "api_error", status: 504, retryable: true },
+  loop_detected: { type: "api_error", status: 508, retryable: false },
+} as const;
+
+/** Makes an error of the gateway's table. */
+export const gatewayError = errorFactory(gatewayErrors);

@@ -1,0 +1,78 @@
+import type { StageHeaders } from "../../edge/index.ts";
+import { viaMember } from "../identity.ts";
+import { endsHere, namedByConnection } from "./hop-by-hop.ts";
+
+// Lists, which more than one may write to.
+const merged: ReadonlySet<string> = new Set(["link", "server-timing", "set-cookie", "vary"]);
+
+/** The fields of an answer as the client gets them. */
+export interface ResponseHead {
+  /** Flat, as `[name, value, …]`. */
+  readonly headers: string[];
+  /** Names of the trailer's fields as they were announced; undefined for none. */
+  readonly trailer: string | undefined;
+  /** The answer says how long it may be kept. */
+  readonly hasCacheControl: boolean;
+}
+
+/**
+ * Passes on what an upstream answered: all but what ends here, with `own` in the place of fields of
+ * the same name. The length is kept, so that a client can tell that a body was cut short.
+ * @param raw flat, as it came.
+ * @param withLength false for an answer whose status has no body.
+ */
+export function responseHead(
+  raw: readonly (Buffer | string)[],
+  own: StageHeaders,
+  withLength: boolean,
+): ResponseHead {
+  const headers: string[] = [];
+  let connection: string | undefined;
+  let trailer: string | undefined;
+  let via = viaMember;
+  let hasCacheControl = own["cache-control"] !== undefined;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = text(raw[index]);
+    const lowerCase = name.toLowerCase();
+    const value = text(raw[index + 1]);
+    if (lowerCase === "content-length") {
+      if (withLength) headers.push(name, value);
+    } else if (endsHere(lowerCase)) {
+      if (lowerCase === "connection") connection = joined(connection, value);
+      if (lowerCase === "trailer") trailer = joined(trailer, value);
+    } else if (lowerCase === "via") via = `${value}, ${via}`;
+    else if (own[lowerCase] === undefined || merged.has(lowerCase)) {
+      headers.push(name, value);
+      if (lowerCase === "cache-control") hasCacheControl = true;
+    }
+  }
+  const left = withoutNamed(headers, connection);
+  for (const name in own) addOwn(left, name, own[name]);
+  left.push("via", via);
+  return { headers: left, trailer, hasCacheControl };
+}
+
+function withoutNamed(headers: string[], connection: string | undefined): string[] {
+  const named = namedByConnection(connection);
+  if (named.size === 0) return headers;
+  const left: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    if (!named.has(name.toLowerCase())) left.push(name, headers[index + 1] ?? "");
+  }
+  return left;
+}
+
+function addOwn(headers: string[], name: string, value: StageHeaders[string]): void {
+  if (Array.isArray(value)) for (const one of value) headers.push(name, one);
+  else if (value !== undefined) headers.push(name, String(value));
+}
+
+function joined(earlier: string | undefined, value: string): string {
+  return earlier === undefined ? value : `${earlier}, ${value}`;
+}
+
+/** A field as undici hands it on: the bytes that it came as. */
+export function text(bytes: Buffer | string | undefined): string {
+  return typeof bytes === "string" ? bytes : (bytes?.toString("latin1") ?? "");
+}

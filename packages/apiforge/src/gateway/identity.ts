@@ -1,0 +1,11 @@
+import { randomBytes } from "node:crypto";
+
+/**
+ * This process in `Via` (RFC 9110 section 7.6.3), `Forwarded` and `Proxy-Status`. Two deployments in
+ * a row must not look like one that asks itself, so it is drawn anew for each process; a request that
+ * goes round through other nodes has been here when it comes back.
+ */
+export const pseudonym = `apiforge-${randomBytes(4).toString("hex")}`;
+
+/** What this process adds to `Via`. */
+export const viaMember = `1.1 ${pseudonym}`;

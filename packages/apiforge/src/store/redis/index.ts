@@ -1,0 +1,1 @@
+export { openRedisQuotas, type RedisQuotas, type RedisQuotasOptions } from "./quotas.ts";

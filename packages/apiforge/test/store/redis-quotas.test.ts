@@ -1,0 +1,179 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { recordingLog, startRedis, until, type RedisServer } from "@apiforge/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { LeaseDesk } from "../../src/edge/limits/lease-desk.ts";
+import { LeasedCounter } from "../../src/edge/limits/leased-counter.ts";
+import { limitPolicy } from "../../src/edge/limits/policy.ts";
+import { silentLog, systemClock } from "../../src/kernel/index.ts";
+import type { LeaseAsk, QuotaStore, Store } from "../../src/store/index.ts";
+import { openRedisQuotas, type RedisQuotas } from "../../src/store/redis/index.ts";
+import { openSqliteStore } from "../../src/store/sqlite/store.ts";
+import { announcedSeed, seededRandom } from "../crash/seeded-random.ts";
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis({ appendfsync: "always" });
+});
+afterAll(() => redis.stop());
+
+/** A store of its own whose calls are counted: Redis runs in real time, so all of it does. */
+class Shared implements QuotaStore {
+  readonly store: Store;
+  readonly subject: string;
+  readonly nodes: RedisQuotas[] = [];
+  calls = 0;
+  static #subjects = 0;
+
+  constructor(store: Store) {
+    this.store = store;
+    this.subject = `subject-${Shared.#subjects++}`;
+  }
+
+  lease(asks: readonly LeaseAsk[]) {
+    this.calls++;
+    return this.store.quotas.lease(asks);
+  }
+
+  sweep(limit: number) {
+    return this.store.quotas.sweep(limit);
+  }
+
+  async node(log = silentLog): Promise<RedisQuotas> {
+    const node = await openRedisQuotas({ url: redis.url, store: this, log });
+    this.nodes.push(node);
+    await until("Redis is there", () => node.isReady);
+    // It takes from no pool before it knows the time of the store.
+    await node.lease([this.ask({ needed: 0 })]);
+    return node;
+  }
+
+  ask(differences: Partial<LeaseAsk> = {}): LeaseAsk {
+    const { subject } = this;
+    const span = { period: "month" } as const;
+    return { policy: "p", subject, limit: 1_000, span, needed: 1, ahead: 0, ...differences };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) await node.close();
+    await this.store.close();
+  }
+}
+
+async function shared(): Promise<Shared> {
+  const options = { path: ":memory:", migrations: [], transactionLimitMs: 5_000, log: silentLog };
+  return new Shared(await openSqliteStore(options));
+}
+
+/** One is needed and ten are wanted ahead; thirty more are pooled. */
+async function fill(of: Shared, node: RedisQuotas): Promise<number> {
+  const [lease] = await node.lease([of.ask({ ahead: 10 })]);
+  return lease?.granted ?? 0;
+}
+
+test("what one node leases ahead another takes without the store", async () => {
+  await using of = await shared();
+  const [one, other] = [await of.node(), await of.node()];
+  expect(await fill(of, one)).toBe(11);
+  const calls = of.calls;
+  expect(await other.lease([of.ask({ needed: 20 })])).toMatchObject([{ granted: 20 }]);
+  expect(of.calls).toBe(calls);
+  expect(await other.lease([of.ask({ needed: 20 })])).toMatchObject([{ granted: 20 }]);
+  expect(of.calls).toBe(calls + 1);
+});
+
+test("what is pooled is given back by a stop", async () => {
+  await using of = await shared();
+  const node = await of.node();
+  const granted = await fill(of, node);
+  expect(await of.lease([of.ask({ needed: 0 })])).toMatchObject([{ remaining: 1_000 - 41 }]);
+  await node.close();
+  expect(await of.lease([of.ask({ needed: 0 })])).toMatchObject([{ remaining: 1_000 - granted }]);
+});
+
+test("a Redis that was started again has nothing to give: what it remembers may have been taken", async () => {
+  await using of = await shared();
+  const [one, other] = [await of.node(), await of.node()];
+  await fill(of, one);
+  await redis.kill();
+  await until("nobody is connected", () => !one.isReady && !other.isReady);
+  await redis.restart();
+  await until("everybody is connected", () => one.isReady && other.isReady);
+  const calls = of.calls;
+  expect(await other.lease([of.ask({ needed: 2 })])).toMatchObject([{ granted: 2 }]);
+  expect(of.calls).toBe(calls + 1);
+  await one.close();
+  // The pool counts as used.
+  expect(await of.lease([of.ask({ needed: 0 })])).toMatchObject([{ remaining: 1_000 - 41 - 2 }]);
+});
+
+test("while Redis is away the store is asked, and the log says so once", async () => {
+  await using of = await shared();
+  const log = recordingLog();
+  const node = await of.node(log);
+  await redis.kill();
+  await until("it is away", () => !node.isReady);
+  for (let n = 0; n < 5; n++) {
+    expect(await node.lease([of.ask()])).toMatchObject([{ granted: 1 }]);
+  }
+  await redis.restart();
+  await until("it is back", () => node.isReady);
+  expect(log.entries.filter(({ level }) => level === "warn")).toHaveLength(1);
+});
+
+test("two nodes never pass a limit together, while Redis is killed and started again", async () => {
+  await using of = await shared();
+  const random = seededRandom(announcedSeed("redis limits"));
+  const limit = 200;
+  const windowMs = 1_000;
+  const policy = limitPolicy({ name: "sliding", limit, per: windowMs }, "address");
+  const elapsed = (): number => performance.now();
+  const counters: LeasedCounter[] = [];
+  for (let n = 0; n < 2; n++) {
+    counters.push(new LeasedCounter(policy, new LeaseDesk(await of.node()), systemClock, elapsed));
+  }
+  const admitted: { readonly at: number; readonly isAway: boolean }[] = [];
+  const state = { isAway: false, isOver: false };
+  const load = counters.flatMap((counter) =>
+    Array.from({ length: 4 }, async () => {
+      while (!state.isOver) {
+        if (await admit(counter, of.subject)) {
+          admitted.push({ at: performance.now(), isAway: state.isAway });
+        }
+        await delay(random() * 4);
+      }
+    }),
+  );
+  for (let kill = 0; kill < 3; kill++) {
+    await delay(600 * random() + 300);
+    await redis.kill();
+    state.isAway = true;
+    await delay(1_200);
+    await redis.restart();
+    state.isAway = false;
+  }
+  await delay(1_500);
+  state.isOver = true;
+  await Promise.all(load);
+  for (const counter of counters) await counter.close();
+  let first = 0;
+  for (const [last, { at }] of admitted.entries()) {
+    while (at - (admitted[first]?.at ?? at) >= windowMs) first++;
+    expect(last - first + 1).toBeLessThanOrEqual(limit);
+  }
+  expect(admitted.filter(({ isAway }) => isAway).length).toBeGreaterThan(0);
+  // Most requests went without a round trip to the store.
+  expect(of.calls).toBeLessThan(admitted.length);
+}, 60_000);
+
+async function admit(counter: LeasedCounter, subject: string): Promise<boolean> {
+  for (;;) {
+    const wait = counter.prepare(subject, performance.now());
+    if (wait === undefined) break;
+    await wait;
+  }
+  const now = performance.now();
+  if (counter.look(subject, now).remaining < 1) return false;
+  counter.take(subject, now);
+  return true;
+}
