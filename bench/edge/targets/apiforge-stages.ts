@@ -24,16 +24,17 @@ const store = await openSqliteStore({
 });
 const issuer = await createDevIssuer({ directory, clock, log: silentLog });
 const issuers = [{ issuer: issuer.issuer, audience: issuer.audience, jwks: issuer.jwks() }];
+const output = pino.destination(1);
 const edge = createEdge({
   routes: [productRouteWithout(without, readSettings())],
   durable: createDurable({ store, log: silentLog, jobs: [], consumers: [] }),
   verifier: createTokenVerifier({ issuers, clock }),
-  log: pino({ level: "info", base: null, timestamp: pino.stdTimeFunctions.isoTime }),
+  log: pino({ level: "info", base: null, timestamp: pino.stdTimeFunctions.isoTime }, output),
   clock,
   cursorKey: new Uint8Array(32).fill(7),
   ready: () => store.check(),
   ...(without === "metrics" ? {} : { metrics: {} }),
-  ...(without === "access-log" ? {} : { accessLog: {} }),
+  ...(without === "access-log" ? {} : { accessLog: { sink: output } }),
 });
 const token = await issuer.sign({ subject: "usr_bench", tenant: "ten_bench", role: "admin" });
 const { url } = await edge.listen({ port: 0, host: "127.0.0.1" });

@@ -1,5 +1,5 @@
 import type { Durable } from "../durable/index.ts";
-import type { EdgeOptions } from "../edge/index.ts";
+import type { EdgeOptions, LineSink } from "../edge/index.ts";
 import type { Config } from "./config.ts";
 
 const errorsOnly = { "2xx": 0, "3xx": 0 } as const;
@@ -8,6 +8,7 @@ const errorsOnly = { "2xx": 0, "3xx": 0 } as const;
 export function evidenceOptions(
   { accessLog, serverTiming, metricsToken: token }: Config,
   durable: Durable,
+  sink: LineSink | undefined,
 ): Pick<EdgeOptions, "accessLog" | "metrics" | "serverTiming"> {
   return {
     serverTiming,
@@ -17,6 +18,11 @@ export function evidenceOptions(
     },
     ...(accessLog === "off"
       ? {}
-      : { accessLog: { sampled: accessLog === "errors" ? errorsOnly : {} } }),
+      : {
+          accessLog: {
+            sampled: accessLog === "errors" ? errorsOnly : {},
+            ...(sink === undefined ? {} : { sink }),
+          },
+        }),
   };
 }

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
-import { pino } from "pino";
 
 import { evidenceOptions } from "./evidence.ts";
 import { createDurable, type Durable, type QueueSettings } from "../durable/index.ts";
@@ -27,6 +26,7 @@ import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
+import { openLogs, type Logs } from "./log.ts";
 import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
@@ -99,16 +99,15 @@ export async function createForge(
   options: ForgeOptions = {},
 ): Promise<Forge> {
   const config: Config = { ...readConfig(), ...options.config };
-  const log =
-    options.log ??
-    pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const logs = openLogs(config, options.log);
+  const { log } = logs;
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
   const system = mergeSystems([...[systems].flat(), ...own]);
   const store = await openStore(config, system.migrations, log);
   let leases: Leases | undefined;
   try {
     leases = await openLeases(config, store, log);
-    return await assemble(config, system, { store, leases }, log, options);
+    return await assemble(config, system, { store, leases, logs }, options);
   } catch (error) {
     await leases?.close();
     await store.close();
@@ -120,16 +119,17 @@ export async function createForge(
 interface Opened {
   readonly store: Store;
   readonly leases: Leases;
+  readonly logs: Logs;
 }
 
 async function assemble(
   config: Config,
   system: Required<System>,
   opened: Opened,
-  log: Log,
   options: ForgeOptions,
 ): Promise<Forge> {
-  const { store, leases } = opened;
+  const { store, leases, logs } = opened;
+  const { log } = logs;
   const runsJobs = config.jobConcurrency > 0;
   const secret = deploymentSecret(config.secret, config.dataDir);
   const durable = createDurable({
@@ -165,7 +165,7 @@ async function assemble(
   const files = await readTlsFiles(config);
   const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
   const secretOfKeys = deployment.secretFor(keySecretPurpose);
-  const edge = await buildEdge(config, system, opened, deployment, durable, log, {
+  const edge = await buildEdge(config, system, opened, deployment, durable, {
     ...options,
     ...(files.tls === undefined ? {} : { tls: files.tls }),
     ...(certificates === undefined ? {} : { certificates }),
@@ -201,10 +201,9 @@ async function assemble(
 async function buildEdge(
   config: Config,
   system: Required<System>,
-  { store, leases }: Opened,
+  { store, leases, logs: { log, lines } }: Opened,
   deployment: Deployment,
   durable: Durable,
-  log: Log,
   options: Omit<ForgeOptions, "authoriser"> &
     Pick<EdgeOptions, "tls" | "certificates"> &
     Required<Pick<EdgeOptions, "authoriser" | "keys">>,
@@ -231,7 +230,7 @@ async function buildEdge(
     authoriser,
     cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
-    ...evidenceOptions(config, durable),
+    ...evidenceOptions(config, durable, lines),
     leases,
     ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),

@@ -38,7 +38,10 @@ export function createAllowedMethods(
  */
 export function hasEmptyParam(params: unknown): boolean {
   if (typeof params !== "object" || params === null) return false;
-  return Object.values(params).includes("");
+  for (const name in params) {
+    if (Reflect.get(params, name) === "") return true;
+  }
+  return false;
 }
 
 // The router is only asked whether it finds something.

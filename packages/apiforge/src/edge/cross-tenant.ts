@@ -62,8 +62,9 @@ export function crossTenantAccess(name: string, raise: RaiseAlarm): CrossTenantA
   const alarm = defineJob(name, {
     queue: "security",
     input: alarmInput,
-    attempts: 20,
-    backoff: exponential("2s", { max: "1h" }),
+    // 13 hours: waits drawn at random would leave half of it on average, and there is no crowd to part.
+    attempts: 24,
+    backoff: exponential("2s", { max: "1h", jitter: "none" }),
     timeout: "15s",
     run: ({ input, signal, idempotencyKey }) => raise(input, { signal, idempotencyKey }),
   });

@@ -21,6 +21,7 @@ import { BatchBody } from "./body/batch-body.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
+import { AccessLines } from "./evidence/access-lines.ts";
 import { accessLog, type AccessLogOptions } from "./evidence/access-log.ts";
 import type { ErrorReporter, OnError } from "./evidence/error-hooks.ts";
 import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
@@ -169,6 +170,8 @@ export function createEdge(given: EdgeOptions): Edge {
     journal: options.limitMemory && openJournal(options, options.limitMemory),
     desk: options.leases && new LeaseDesk(options.leases),
   });
+  const sink = options.accessLog?.sink;
+  const lines = sink && new AccessLines(sink, clock);
   const services: Services = {
     durable: options.durable,
     authorisers: createAuthorisers(options.verifier, options.keys, clock, options.authoriser ?? {}),
@@ -192,7 +195,7 @@ export function createEdge(given: EdgeOptions): Edge {
     ]),
     observers: [
       ...(requests === undefined ? [] : [requests.observerOf]),
-      ...(options.accessLog === undefined ? [] : [accessLog(log, options.accessLog)]),
+      ...(options.accessLog === undefined ? [] : [accessLog(log, lines, options.accessLog)]),
     ],
     stopwatch: options.stopwatch ?? (() => performance.now()),
     serverTiming: options.serverTiming ?? false,
@@ -226,6 +229,7 @@ export function createEdge(given: EdgeOptions): Edge {
       await server.close();
       await limits.close();
       await usage?.flush();
+      lines?.flush();
       await options.reporter?.flush?.();
     } finally {
       timer.cancel();

@@ -1,4 +1,9 @@
-import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import {
+  validateHeaderName,
+  validateHeaderValue,
+  type IncomingHttpHeaders,
+  type ServerResponse,
+} from "node:http";
 import type { Context, Span } from "@opentelemetry/api";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
@@ -29,6 +34,8 @@ export interface RequestInfo {
   /** Aborts when the client has gone, or the server stops: for what goes on after the handler, such as a stream. */
   readonly signal: AbortSignal;
 }
+
+const notThere = -1;
 
 /** One request on its way through the stages; each stage fills in what it finds out. */
 export class Exchange implements RequestInfo {
@@ -62,6 +69,8 @@ export class Exchange implements RequestInfo {
   beganMs: number | undefined = undefined;
   /** Set by the stage that answers; those behind it are not entered. */
   answer: Outgoing | undefined = undefined;
+  /** Headers of the answer so far: name, value, name, value, as Node takes them fastest. */
+  readonly head: string[] = [];
   readonly #log: Log;
   readonly #closing: AbortSignal;
   #requestLog: Log | undefined = undefined;
@@ -96,9 +105,29 @@ export class Exchange implements RequestInfo {
     return this.request.headers;
   }
 
-  /** Puts a header on the answer, whatever it will be; a header of the answer itself wins. */
+  /**
+   * Puts a header on the answer, whatever it will be; a header of the answer itself wins. Each
+   * `Set-Cookie` is one more, of every other name the last one counts.
+   * @throws {TypeError} for what no header can be.
+   */
   setHeader(name: string, value: string): void {
-    this.reply.header(name, value);
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    this.putHeader(name.toLowerCase(), value);
+  }
+
+  /** {@link setHeader} for a name in lower case and a value that both are known to be sound. */
+  putHeader(name: string, value: string): void {
+    const { head } = this;
+    const index = name === "set-cookie" ? notThere : this.#indexOf(name);
+    if (index === notThere) head.push(name, value);
+    else head[index + 1] = value;
+  }
+
+  /** What was put under a name in lower case. */
+  headerOf(name: string): string | undefined {
+    const index = this.#indexOf(name);
+    return index === notThere ? undefined : this.head[index + 1];
   }
 
   get signal(): AbortSignal {
@@ -114,6 +143,14 @@ export class Exchange implements RequestInfo {
   /** The trace that the request belongs to: the caller's, or the one that begins with it. */
   get traceId(): string | undefined {
     return this.span?.spanContext().traceId ?? this.traceparent?.slice(3, 35);
+  }
+
+  #indexOf(name: string): number {
+    const { head } = this;
+    for (let index = 0; index < head.length; index += 2) {
+      if (head[index] === name) return index;
+    }
+    return notThere;
   }
 
   #fields(): LogFields {

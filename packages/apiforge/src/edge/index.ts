@@ -56,6 +56,7 @@ export {
   unauthorized,
   unprocessable,
 } from "./errors.ts";
+export type { LineSink } from "./evidence/access-lines.ts";
 export type { AccessLogOptions, StatusClass } from "./evidence/access-log.ts";
 export type {
   ErrorChanges,

@@ -17,7 +17,7 @@ export function addToList(
     const headers = { ...answer.headers, [name]: `${ofAnswer}, ${member}` };
     return { ...outgoing, answer: { ...answer, headers } };
   }
-  const earlier = exchange.reply.getHeader(name);
-  exchange.setHeader(name, earlier === undefined ? member : `${String(earlier)}, ${member}`);
+  const earlier = exchange.headerOf(name);
+  exchange.setHeader(name, earlier === undefined ? member : `${earlier}, ${member}`);
   return outgoing;
 }

@@ -25,7 +25,7 @@ import {
 } from "./route-stages.ts";
 import type { Responder } from "./relay.ts";
 import { takesRawBody, type Route } from "./route.ts";
-import { send, write } from "./send.ts";
+import { headOf, send, write } from "./send.ts";
 import type { PlacedStage } from "./stage.ts";
 import { admitEarly, admitLate } from "./stages/admit.ts";
 import { authenticate } from "./stages/authenticate.ts";
@@ -146,7 +146,11 @@ export class Pipeline {
     server.addHook("onRequest", (request, reply, done) => {
       const stages = request.routeOptions.config.stages ?? this.#unrouted;
       const exchange = this.#begin(stages, request, reply);
-      this.#enter(stages, stages.early, exchange, () => done());
+      this.#enter(stages, stages.early, exchange, () => {
+        // What no declared route answers, the server's own paths do.
+        if (stages.route === undefined) headOf(exchange);
+        done();
+      });
     });
     server.setErrorHandler((error, request, reply) => this.fail(error, request, reply));
   }
@@ -168,6 +172,8 @@ export class Pipeline {
     const stages = request.routeOptions.config?.stages ?? this.#unrouted;
     // Errors of the router itself come here without having passed a stage.
     const exchange = request.exchange ?? this.#begin(stages, request, reply);
+    // Where Fastify has not read the whole body.
+    if (reply.hasHeader("connection")) exchange.putHeader("connection", "close");
     const answer = failureAnswer(error, exchange, this.#services.errorHooks);
     try {
       send(exchange, stages, answer, this.#services);

@@ -439,7 +439,7 @@ function refuseContradictions(route: Route): void {
   if (!isKnown && (route.roles !== undefined || route.scopes.length > 0)) {
     throw new TypeError(`${name}: roles and scopes need auth "jwt", "key", "any" or "certificate"`);
   }
-  if (route.keyMode !== undefined && (route.auth === "none" || route.auth === "jwt")) {
+  if (route.keyMode !== undefined && !["key", "any", "optional"].includes(route.auth)) {
     throw new TypeError(`${name}: keyMode is for a route that takes API keys`);
   }
   if (route.roles === undefined && route.orScopes.length > 0) {

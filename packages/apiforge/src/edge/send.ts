@@ -1,3 +1,6 @@
+import type { FastifyReply } from "fastify";
+
+import type { Answer } from "../durable/index.ts";
 import type { Clock } from "../kernel/index.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
 import type { Exchange } from "./exchange.ts";
@@ -25,28 +28,71 @@ export function send(
 
 /** Sends `leaving` as it is. */
 export function write(exchange: Exchange, leaving: Outgoing, services: SendServices): void {
-  const { reply, route } = exchange;
-  const { answer, seq, isReplay, stream, selfWritten } = leaving;
+  const { answer, stream, selfWritten } = leaving;
   if (selfWritten !== undefined) {
-    reply.hijack();
+    const reply = headOf(exchange).hijack();
     selfWritten.write(reply.raw, reply.getHeaders(), services.isClosing());
     return;
   }
-  reply.code(answer.status);
-  // What a principal may see is not for caches in between, unless the handler says otherwise.
-  if (route !== undefined && route.auth !== "none") reply.header("cache-control", "no-store");
-  for (const name in answer.headers) reply.header(name, answer.headers[name]);
-  if (seq !== undefined) reply.header("x-forge-seq", String(seq));
-  if (isReplay) reply.header("idempotent-replayed", "true");
-  if (services.isClosing()) reply.header("connection", "close");
-  if (stream === undefined) {
+  putHead(exchange, leaving, services);
+  if (stream !== undefined) writeStream(exchange, answer.status, stream, services);
+  else if (answer.body === "" || exchange.method === "HEAD") {
+    const reply = headOf(exchange).code(answer.status);
     services.answers.add(() => void reply.send(answer.body === "" ? undefined : answer.body));
-    return;
+  } else writeBody(exchange, answer, services);
+}
+
+function putHead(
+  exchange: Exchange,
+  { answer, seq, isReplay }: Outgoing,
+  { isClosing }: SendServices,
+): void {
+  const { route } = exchange;
+  // What a principal may see is not for caches in between, unless the handler says otherwise.
+  if (route !== undefined && route.auth !== "none") exchange.putHeader("cache-control", "no-store");
+  for (const name in answer.headers) {
+    exchange.putHeader(name.toLowerCase(), answer.headers[name] ?? "");
   }
+  if (seq !== undefined) exchange.putHeader("x-forge-seq", String(seq));
+  if (isReplay) exchange.putHeader("idempotent-replayed", "true");
+  if (isClosing()) exchange.putHeader("connection", "close");
+}
+
+/** Past Fastify's reply, whose own steps (serializing, hooks, counting bytes) find nothing to do: saves 1 us. */
+function writeBody({ head, reply }: Exchange, { status, body }: Answer, { answers }: SendServices) {
+  const bytes = Buffer.byteLength(body);
+  const { raw } = reply;
+  head.push("content-length", String(bytes));
+  try {
+    raw.writeHead(status, head);
+  } catch (error) {
+    // What a stage of the application has put there; the answer to that is not to fail by it again.
+    head.length = 0;
+    throw error;
+  }
+  // Text of ASCII is the same in Latin 1, which is copied as it is.
+  const encoding = bytes === body.length ? "latin1" : "utf8";
+  answers.add(() => void raw.end(body, encoding));
+}
+
+function writeStream(
+  exchange: Exchange,
+  status: number,
+  { values, kind }: NonNullable<Outgoing["stream"]>,
+  { clock, isClosing }: SendServices,
+): void {
+  const reply = headOf(exchange).code(status);
   // Its head has left before anybody knew that the server would stop meanwhile.
   reply.raw.once("finish", () => {
-    if (services.isClosing()) exchange.request.raw.socket.end();
+    if (isClosing()) exchange.request.raw.socket.end();
   });
-  const { clock } = services;
-  reply.send(streamBody(stream.values, { ...stream.kind, clock, log: exchange.log }));
+  reply.send(streamBody(values, { ...kind, clock, log: exchange.log }));
+}
+
+/** Fastify's reply with the headers of the answer so far. */
+export function headOf({ head, reply }: Exchange): FastifyReply {
+  for (let index = 0; index < head.length; index += 2) {
+    reply.header(head[index] ?? "", head[index + 1]);
+  }
+  return reply;
 }

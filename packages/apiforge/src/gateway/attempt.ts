@@ -93,7 +93,11 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#isOver) this.#fail(failureType(error), error);
+    if (this.#isOver) return;
+    const type = failureType(error);
+    // undici compares lengths first where a head names two; nothing of a body has come before a head.
+    const isHead = this.#response === undefined && type === "http_response_incomplete";
+    this.#fail(isHead ? "http_protocol_error" : type, error);
   }
 
   /** @see {SelfWritten} */

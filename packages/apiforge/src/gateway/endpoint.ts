@@ -1,22 +1,40 @@
 import { Pool, type Dispatcher } from "undici";
 
+import type { Breaker } from "./breaker.ts";
+
 /** undici closes a connection a second before the peer says it will; this is for peers that say nothing. */
 const keepAliveMs = 4_000;
+
+/** What all endpoints of an upstream have in common, apart from a breaker of its own. */
+export interface EndpointSettings {
+  readonly connections: number;
+  readonly connectMs: number;
+  readonly breaker: Breaker;
+}
 
 /** One place where an upstream runs. */
 export class Endpoint {
   /** Goes in front of every path; empty, or without a slash at its end. */
   readonly basePath: string;
+  /** As it was declared. */
+  readonly url: string;
+  readonly breaker: Breaker;
   /** Attempts at work. */
   pending = 0;
   readonly #pool: Pool;
 
   /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
-  constructor(upstream: string, url: string, connections: number, connectMs: number) {
+  constructor(
+    upstream: string,
+    url: string,
+    { connections, connectMs, breaker }: EndpointSettings,
+  ) {
     const { origin, protocol, pathname, search, hash, username } = parsed(upstream, url);
     if (!/^https?:$/.test(protocol) || `${search}${hash}${username}` !== "") {
       throw new TypeError(`Upstream ${upstream}: an endpoint is http://host[:port][/path]`);
     }
+    this.url = url;
+    this.breaker = breaker;
     this.basePath = pathname.replace(/\/+$/, "");
     this.#pool = new Pool(origin, {
       connections,

@@ -1,3 +1,11 @@
 export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export { gatewayErrors } from "./errors.ts";
-export { upstream, type Upstream, type UpstreamOptions } from "./upstream.ts";
+export type { Balancing } from "./balancing.ts";
+export type { BreakerOptions, BreakerState } from "./breaker.ts";
+export {
+  upstream,
+  type EndpointState,
+  type RetryOptions,
+  type Upstream,
+  type UpstreamOptions,
+} from "./upstream.ts";

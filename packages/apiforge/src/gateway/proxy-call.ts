@@ -1,7 +1,9 @@
+import type { Dispatcher } from "undici";
+
 import { edgeError, plainAnswer, type Exchange, type Responder } from "../edge/index.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { failureError, type UpstreamFailure } from "./failure.ts";
+import { failureError, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
 import {
   hasPassedHere,
   requestHeaders,
@@ -38,6 +40,10 @@ export class ProxyCall implements AttemptOwner {
   readonly #responder: Responder;
   #attempt: Attempt | undefined;
   #endpoint: Endpoint | undefined;
+  #lastEndpoint: Endpoint | undefined;
+  readonly #tried = new Set<Endpoint>();
+  #body: Body = null;
+  #attempts = 0;
   #isSettled = false;
 
   constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder) {
@@ -50,8 +56,7 @@ export class ProxyCall implements AttemptOwner {
   /** Reads what is needed of the body and asks the upstream. */
   begin(): void {
     const { raw } = this.#exchange.request;
-    if (hasPassedHere(raw))
-      return this.#refuse({ type: "proxy_loop_detected", wasSent: false, cause: undefined });
+    if (hasPassedHere(raw)) return this.#refuse(notSent("proxy_loop_detected"));
     this.#exchange.reply.raw.once("close", this.#clientClosed);
     const length = this.#lengthOfBody();
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
@@ -70,8 +75,16 @@ export class ProxyCall implements AttemptOwner {
   }
 
   answered(attempt: Attempt): void {
+    const { status } = attempt;
+    const breaker = this.#endpoint?.breaker;
+    if (status >= 502 && status <= 504) breaker?.fail();
+    else breaker?.succeed();
+    if (this.#plan.upstream.retry.statuses.includes(status) && this.#mayRetry(true)) {
+      attempt.abandon();
+      return this.#retry();
+    }
     this.#isSettled = true;
-    const { answer } = plainAnswer(attempt.status);
+    const { answer } = plainAnswer(status);
     this.#responder.answer(this.#exchange, {
       answer,
       seq: undefined,
@@ -83,32 +96,73 @@ export class ProxyCall implements AttemptOwner {
   failed(_attempt: Attempt, failure: UpstreamFailure): void {
     if (failure.cause instanceof BodyTooLarge) return this.#refuseBody();
     if (failure.cause instanceof BodyCutShort) return this.#clientClosed();
-    this.#refuse(failure);
+    this.#lastEndpoint?.breaker.fail();
+    // An upstream that is slow, or speaks no HTTP, is no better the second time.
+    const isOfConnection = !failure.type.startsWith("http_");
+    if (isOfConnection && this.#mayRetry(failure.wasSent)) this.#retry();
+    else this.#refuse(failure);
   }
 
   ended(): void {
-    if (this.#endpoint === undefined) return;
-    this.#endpoint.pending -= 1;
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return;
+    endpoint.pending -= 1;
+    endpoint.breaker.end();
+    this.#lastEndpoint = endpoint;
     this.#endpoint = undefined;
     this.#plan.upstream.leave();
   }
 
+  /** Takes the body, and asks for the first time. */
   #send(body: Body): void {
     if (this.#isSettled) return;
+    this.#body = body;
+    this.#plan.upstream.budget.deposit();
+    this.#ask();
+  }
+
+  #ask(): void {
+    if (this.#isSettled) return;
     const { upstream } = this.#plan;
-    if (!upstream.enter()) {
-      return this.#refuse({ type: "connection_limit_reached", wasSent: false, cause: undefined });
-    }
-    const endpoint = upstream.pick();
+    const endpoint = upstream.pick(this.#exchange, this.#tried);
+    if (endpoint === undefined) return this.#refuse(notSent("destination_unavailable"));
+    if (!upstream.enter()) return this.#refuse(notSent("connection_limit_reached"));
     endpoint.pending += 1;
+    endpoint.breaker.begin();
     this.#endpoint = endpoint;
+    this.#attempts += 1;
     this.#attempt = new Attempt(this, upstream.watch);
+    endpoint.dispatch(this.#dispatchOptions(endpoint), this.#attempt);
+  }
+
+  #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
     const { method, headers: given } = this.#exchange;
+    const body = this.#body;
     const headers = requestHeaders(this.#exchange, this.#plan);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    const path = endpoint.basePath + this.#path();
-    endpoint.dispatch({ path, method, headers, body, idempotent: false }, this.#attempt);
+    return { path: endpoint.basePath + this.#path(), method, headers, body, idempotent: false };
+  }
+
+  /** Whether it can be sent once more; takes that from the budget. */
+  #mayRetry(wasSent: boolean): boolean {
+    const { retry, budget } = this.#plan.upstream;
+    if (this.#isSettled || this.#body instanceof RequestBody) return false;
+    if (this.#attempts >= retry.attempts || (wasSent && !this.#isRepeatable())) return false;
+    return budget.withdraw();
+  }
+
+  #isRepeatable(): boolean {
+    const { method, headers } = this.#exchange;
+    if (repeatable.has(method)) return true;
+    return this.#plan.upstream.retry.keyed && headers["idempotency-key"] !== undefined;
+  }
+
+  #retry(): void {
+    if (this.#lastEndpoint !== undefined) this.#tried.add(this.#lastEndpoint);
+    const { retry, watch } = this.#plan.upstream;
+    if (retry.delayMs === 0) this.#ask();
+    else watch.clock.after(retry.delayMs, () => this.#ask());
   }
 
   #path(): string {
@@ -129,8 +183,7 @@ export class ProxyCall implements AttemptOwner {
   #refuse(failure: UpstreamFailure): void {
     this.#isSettled = true;
     this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
-    const isRepeatable = repeatable.has(this.#exchange.method);
-    this.#responder.refuse(this.#exchange, failureError(failure, isRepeatable));
+    this.#responder.refuse(this.#exchange, failureError(failure, this.#isRepeatable()));
   }
 
   #refuseBody(): void {
@@ -148,6 +201,10 @@ export class ProxyCall implements AttemptOwner {
     this.#isSettled = true;
     this.#responder.answer(this.#exchange, plainAnswer(clientGone));
   };
+}
+
+function notSent(type: ProxyErrorType): UpstreamFailure {
+  return { type, wasSent: false, cause: undefined };
 }
 
 function checkedBody({ valid }: Exchange): Buffer {

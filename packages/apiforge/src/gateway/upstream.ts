@@ -1,6 +1,10 @@
 import { systemClock, type Clock } from "../kernel/index.ts";
+import type { Exchange } from "../edge/index.ts";
+import { balancer, type Balancing, type Choose } from "./balancing.ts";
+import { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
 import { Endpoint } from "./endpoint.ts";
 import { PhaseWatch } from "./phases.ts";
+import { RetryBudget } from "./retry-budget.ts";
 
 /** Options of {@link upstream}. */
 export interface UpstreamOptions {
@@ -22,8 +26,35 @@ export interface UpstreamOptions {
   readonly connections?: number;
   /** Requests at work or waiting for a connection, of all endpoints; more are refused. Default 1,024. */
   readonly maxPending?: number;
+  /** Which endpoint a request goes to; default `least-pending`. */
+  readonly balancing?: Balancing;
+  /** When an endpoint is left alone because it fails, by errors of its connections and status 502, 503 and 504. */
+  readonly breaker?: BreakerOptions;
+  readonly retry?: RetryOptions;
   /** Default the machine's. */
   readonly clock?: Clock;
+}
+
+/**
+ * When a request is sent again, as long as nothing of an answer has left, its body is held (up to
+ * 64 KiB) and the budget has something left: a fifth of the requests, and three in 10 s.
+ */
+export interface RetryOptions {
+  /** With the first one; default 2. 1: no retries. */
+  readonly attempts?: number;
+  /** Answers that are asked for again, of methods that may be repeated; default 503. */
+  readonly statuses?: readonly number[];
+  /** Before each retry; default 0 ms. */
+  readonly delayMs?: number;
+  /** The upstream knows `Idempotency-Key`, so requests that carry one may be repeated. Default false. */
+  readonly keyed?: boolean;
+}
+
+/** State of an endpoint, to be shown. */
+export interface EndpointState {
+  readonly url: string;
+  readonly state: BreakerState;
+  readonly pending: number;
 }
 
 /** A service that requests are passed on to. */
@@ -31,6 +62,9 @@ export class Upstream {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
   readonly watch: PhaseWatch;
+  readonly retry: Required<RetryOptions>;
+  readonly budget: RetryBudget;
+  readonly #choose: Choose;
   readonly #maxPending: number;
   #pending = 0;
 
@@ -38,14 +72,17 @@ export class Upstream {
     const { name, endpoints, timeouts = {}, connections = 64, maxPending = 1_024 } = options;
     const { connectMs = 3_000, headMs = 30_000, idleMs = 60_000, clientMs = 60_000 } = timeouts;
     if (endpoints.length === 0) throw new TypeError(`Upstream ${name} has no endpoint`);
+    const clock = options.clock ?? systemClock;
     this.name = name;
-    this.endpoints = endpoints.map((url) => new Endpoint(name, url, connections, connectMs));
-    this.watch = new PhaseWatch(options.clock ?? systemClock, {
-      connect: connectMs,
-      head: headMs,
-      body: idleMs,
-      client: clientMs,
+    this.endpoints = endpoints.map((url) => {
+      const breaker = new Breaker(clock, options.breaker);
+      return new Endpoint(name, url, { connections, connectMs, breaker });
     });
+    const limits = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
+    this.watch = new PhaseWatch(clock, limits);
+    this.retry = { attempts: 2, statuses: [503], delayMs: 0, keyed: false, ...options.retry };
+    this.budget = new RetryBudget(clock);
+    this.#choose = balancer(options.balancing ?? "least-pending");
     this.#maxPending = maxPending;
   }
 
@@ -61,14 +98,23 @@ export class Upstream {
     this.#pending -= 1;
   }
 
-  /** The endpoint with the least to do. */
-  pick(): Endpoint {
-    let [best] = this.endpoints;
-    for (const endpoint of this.endpoints) {
-      if (best === undefined || endpoint.pending < best.pending) best = endpoint;
-    }
-    if (best === undefined) throw new TypeError(`Upstream ${this.name} has no endpoint`);
-    return best;
+  /** Its endpoints as they are now. */
+  get states(): EndpointState[] {
+    return this.endpoints.map(({ url, breaker, pending }) => ({
+      url,
+      state: breaker.state,
+      pending,
+    }));
+  }
+
+  /** An endpoint that lets requests pass, one that is not among `tried` if there is one; undefined when all are left alone. */
+  pick(exchange: Exchange, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
+    const [only] = this.endpoints;
+    if (this.endpoints.length === 1) return only?.breaker.allows === true ? only : undefined;
+    const up = this.endpoints.filter(({ breaker }) => breaker.allows);
+    const untried = tried.size === 0 ? up : up.filter((endpoint) => !tried.has(endpoint));
+    const candidates = untried.length === 0 ? up : untried;
+    return candidates.length < 2 ? candidates[0] : this.#choose(candidates, exchange);
   }
 
   /** Closes its connections, those at work at their end. */

@@ -7,6 +7,7 @@ import {
   type Principal,
 } from "../../src/edge/index.ts";
 import { silentLog, type ApiForgeError } from "../../src/kernel/index.ts";
+import { backoffDelayMs } from "../../src/resilience/index.ts";
 import { Harness, type Node } from "../durable/harness.ts";
 import { storeFixtures } from "../store/fixtures.ts";
 
@@ -92,4 +93,13 @@ describe.for(storeFixtures)("another tenant's door on $name", (fixture) => {
     expect(JSON.stringify(kept)).toContain("inv_7");
     expect(JSON.stringify(kept)).not.toContain(foreign.owner);
   });
+});
+
+test("the alarm is raised for half a day at least, whatever its waits are drawn at", () => {
+  const { alarm } = alarmed().access;
+  let sumMs = 0;
+  for (let failures = 1; failures < alarm.attempts; failures++) {
+    sumMs += backoffDelayMs(alarm.backoff, failures, () => 0);
+  }
+  expect(sumMs).toBeGreaterThanOrEqual(12 * 3_600_000);
 });

@@ -145,6 +145,10 @@ describe("an undeclared field never leaves", () => {
         const projected = JSON.stringify(fields.project(dirty));
         expect(projected).not.toContain(secret);
         expect(JSON.parse(projected)).toEqual(JSON.parse(JSON.stringify(clean)));
+        for (const value of [clean, dirty]) {
+          if (!fields.isPlain(value)) continue;
+          expect(JSON.stringify(value)).toBe(JSON.stringify(fields.project(value)));
+        }
       }),
       { numRuns: 500 },
     );
@@ -331,6 +335,27 @@ test.each([
   ["nothing", ab, undefined],
 ])("%s is a mismatch", (_what, schema, value) => {
   expect(outgoing(schema).findMismatch(value)).toMatch(/^body/);
+});
+
+test.each([
+  ["an object with a word of its own", { id: "a", toJSON: () => ({ secret: 1 }) }],
+  [
+    "an instance of a class with one",
+    new (class {
+      id = "a";
+      toJSON() {
+        return { secret: 1 };
+      }
+    })(),
+  ],
+  ["an object that hides one", Object.defineProperty({ id: "a" }, "toJSON", { value: () => 1 })],
+  ["a field that nobody declared", { id: "a", secret: 1 }],
+  ["one in an item", { id: "a", items: [{ n: 1, secret: 1 }] }],
+])("%s is not plain", (_what, value) => {
+  const items = z.array(z.object({ n: z.number() })).optional();
+  const fields = outgoing(z.object({ id: z.string(), items }));
+  expect(fields.isPlain({ id: "a", items: [{ n: 1 }] })).toBe(true);
+  expect(fields.isPlain(value)).toBe(false);
 });
 
 test("a value that no branch matches is left to validation", () => {

@@ -214,6 +214,7 @@ describe("laws of the target", () => {
         expect(decoded.split(/[/;]/)).not.toContain("..");
         expect(decoded).not.toMatch(/[\0\\#]|\/\//);
       }),
+      { examples: [["/;.."]] },
     );
   });
 

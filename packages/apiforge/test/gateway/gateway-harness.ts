@@ -6,6 +6,7 @@ import {
   defineProxy,
   upstream,
   type ProxyOptions,
+  type Upstream,
   type UpstreamOptions,
 } from "../../src/gateway/index.ts";
 import { ManualClock, startHarness, type Harness } from "../edge/edge-harness.ts";
@@ -73,6 +74,7 @@ export interface GatewayHarness extends Harness {
   readonly upstreamClock: ManualClock;
   /** Writes `bytes` and reads until the connection closes. */
   ask(bytes: string): Promise<Seen>;
+  readonly behind: Upstream;
 }
 
 /** A gateway whose every path leads to `endpoints`. */
@@ -99,6 +101,7 @@ export async function startGateway(
     url,
     port,
     upstreamClock,
+    behind,
     ask: (bytes) => ask(port, bytes),
     async stop() {
       await harness.stop();

@@ -92,7 +92,10 @@ export function limitChecks(url: string, target: LimitTarget): readonly Check[] 
         const { resetSeconds } = standingOf(refused, target);
         // Nodes that count together may do so in slots, of which the last one counts as a whole.
         const latestSeconds = Math.ceil(windowSeconds * 1.05);
-        assert.ok(afterSeconds >= 1 && afterSeconds <= latestSeconds, "Retry-After in the window");
+        assert.ok(
+          afterSeconds >= 1 && afterSeconds <= latestSeconds,
+          `Retry-After in the window: ${afterSeconds}`,
+        );
         assert.ok(afterSeconds >= resetSeconds, "Retry-After not before t of RateLimit");
       },
     },

@@ -3,6 +3,7 @@ import type { Exchange } from "../exchange.ts";
 
 // RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1).
 const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+const scheme = "Bearer ";
 const keyHeader = "x-api-key";
 const keyPrefix = "af_";
 
@@ -21,7 +22,7 @@ export function bearerToken({ request, headers }: Exchange): string {
   if (header === undefined) {
     throw edgeError("missing_token", "Send a bearer token in the Authorization header");
   }
-  const token = bearer.exec(header)?.[1];
+  const token = plainToken(header) ?? bearer.exec(header)?.[1];
   if (token === undefined) {
     throw edgeError("invalid_token", "The Authorization header is not a bearer token");
   }
@@ -30,6 +31,15 @@ export function bearerToken({ request, headers }: Exchange): string {
     throw edgeError("invalid_token", "Send one Authorization header");
   }
   return token;
+}
+
+/**
+ * The token behind `Bearer ` where nothing but characters follow: most headers. Whether they are
+ * those of a token finds out who looks for it.
+ */
+function plainToken(header: string): string | undefined {
+  if (!header.startsWith(scheme) || header.includes(" ", scheme.length)) return undefined;
+  return header.length === scheme.length ? undefined : header.slice(scheme.length);
 }
 
 /**

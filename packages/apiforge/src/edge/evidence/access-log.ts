@@ -1,5 +1,5 @@
 import type { Log, LogFields } from "../../kernel/index.ts";
-import type { Exchange } from "../exchange.ts";
+import { inMicroseconds, pathOf, type AccessLines, type LineSink } from "./access-lines.ts";
 import type { Answered, ObserverOf } from "./observe.ts";
 
 /** Classes of answers by the first digit of their status. */
@@ -9,24 +9,30 @@ export type StatusClass = "2xx" | "3xx" | "4xx" | "5xx";
 export interface AccessLogOptions {
   /** The share of answers that is logged, from 0 to 1, evenly spread; default 1 for each class. */
   readonly sampled?: Readonly<Partial<Record<StatusClass, number>>>;
+  /** Takes the lines, as pino writes them, in the log's place: for a fifth of the time. */
+  readonly sink?: LineSink;
 }
 
 const classes: readonly StatusClass[] = ["2xx", "3xx", "4xx", "5xx"];
-/** Paths are as long as a caller likes. */
-const maxPathChars = 1_024;
 
 /**
  * One line for each answer, `warn` for status 5xx and `info` for the rest: who asked for what, and
  * what became of it. No header, no query, no body: those hold the secrets.
+ * `lines` takes the place of `log`.
  * @throws {RangeError} for a share that is none.
  */
-export function accessLog(log: Log, { sampled = {} }: AccessLogOptions): ObserverOf {
+export function accessLog(
+  log: Log,
+  lines: AccessLines | undefined,
+  { sampled = {} }: AccessLogOptions,
+): ObserverOf {
   const samplers = classes.map((name) => new Sampler(sampled[name] ?? 1));
   if (samplers.every(({ share }) => share === 0)) return () => undefined;
   function end(answered: Answered): void {
     const { status } = answered;
     const sampler = samplers[Math.trunc(status / 100) - 2];
     if (sampler?.takes() === false) return;
+    if (lines !== undefined) return lines.add(answered, sampler?.share ?? 1);
     const fields = accessFields(answered, sampler?.share);
     if (status >= 500) log.warn(fields, "answered");
     else log.info(fields, "answered");
@@ -43,7 +49,7 @@ function accessFields(answered: Answered, share: number | undefined): LogFields 
     path: pathOf(exchange),
     status,
     bytes,
-    durationMs: Math.round(durationMs * 1_000) / 1_000,
+    durationMs: inMicroseconds(durationMs),
     requestId: exchange.id,
     traceId: exchange.traceId,
     tenant: principal?.tenant,
@@ -53,12 +59,6 @@ function accessFields(answered: Answered, share: number | undefined): LogFields 
     refusedBy: exchange.failureCode,
     share: share === 1 ? undefined : share,
   };
-}
-
-function pathOf({ url }: Exchange): string {
-  const query = url.indexOf("?");
-  const end = Math.min(query === -1 ? url.length : query, maxPathChars);
-  return end === url.length ? url : url.slice(0, end);
 }
 
 /** Takes a share of what it is asked for, evenly: without chance, no run of bad luck hides an hour. */

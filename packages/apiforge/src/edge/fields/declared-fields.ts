@@ -11,6 +11,8 @@ export interface DeclaredFields {
   findUndeclared(value: unknown): string | undefined;
   /** What `value` is without undeclared fields, at any depth. Fields that are undefined go too. */
   project(value: unknown): unknown;
+  /** True where `value` is known at a glance to become the same JSON as its {@link project}. */
+  isPlain(value: unknown): boolean;
   /** Why `value` does not satisfy the schema, undeclared fields aside; undefined when it does. */
   findMismatch(value: unknown): string | undefined;
   /** What is declared, place by place. */
@@ -46,6 +48,7 @@ export function compileDeclaredFields(schema: JsonSchema): DeclaredFields {
     root,
     findUndeclared: (value) => findUndeclared(root, value),
     project: (value) => project(root, value),
+    isPlain: (value) => isPlain(root, value),
     findMismatch(value) {
       if (validate(value)) return undefined;
       return ajv.errorsText(validate.errors, { dataVar: "body" });
@@ -107,6 +110,26 @@ function projectItems(applied: readonly FieldNode[], values: readonly unknown[])
     const node = itemNode(applied, index);
     return node === undefined ? value : project(node, value);
   });
+}
+
+/** A quarter of what a projection costs, and most replies are plain. */
+function isPlain(node: FieldNode, value: unknown): boolean {
+  if (node.isFree || typeof value !== "object" || value === null) return true;
+  if (node.always.length > 0 || node.sometimes.length > 0 || "toJSON" in value) return false;
+  if (Array.isArray(value)) return hasPlainItems(node, value);
+  if (node.patterns.length > 0) return false;
+  // All that JSON has of an object is among these.
+  for (const name in value) {
+    const child = node.properties.get(name) ?? node.additional;
+    if (child === undefined) return false;
+    if (!child.isFree && !isPlain(child, Reflect.get(value, name))) return false;
+  }
+  return true;
+}
+
+function hasPlainItems({ prefixItems, items }: FieldNode, values: readonly unknown[]): boolean {
+  if (prefixItems.length > 0) return false;
+  return items === undefined || items.isFree || values.every((value) => isPlain(items, value));
 }
 
 /** The nodes with a word of their own that hold for `value`; most often `node` alone. */

@@ -18,7 +18,8 @@ const unreserved = /[\w.~-]/;
 const pathChars = /^[\w.~!$&'()*+,;=:@/%^|"<>`{}[\]-]*$/;
 // Ways to write a separator, a control character, or an escape that only a second decoding shows.
 const ambiguousEscape = /%(?:2f|5c|[01][0-9a-f]|7f|25[0-9a-f]{2})/i;
-const ambiguousSegment = /\/\/|\/\.{1,2}(?:[/;]|$)/;
+// A parameter of dots is one to who takes parameters for segments.
+const ambiguousSegment = /\/\/|[/;]\.{1,2}(?:[/;]|$)/;
 
 /**
  * The one form of a request target (RFC 9112 section 3.2) that router, stages and handlers see:

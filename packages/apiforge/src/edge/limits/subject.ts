@@ -58,6 +58,8 @@ export function routeText({ method, path }: Pick<Route, "method" | "path">): str
 
 /** The part of an address that one customer of a network has: IPv4 whole, of IPv6 the first 64 bits. */
 function addressSubject(address: string): string {
+  // Most addresses, in a server that listens on IPv4.
+  if (!address.includes(":")) return address;
   const ipv4 = mapped.exec(address)?.[1];
   if (ipv4 !== undefined) return ipv4;
   const [plain = ""] = address.split("%");

@@ -88,7 +88,7 @@ function tell(book: LimitBook, exchange: Exchange): void {
   const { admission } = exchange;
   if (admission === undefined) return;
   for (const [name, value] of limitFields(admission, book.clock.now())) {
-    exchange.setHeader(name, value);
+    exchange.putHeader(name, value);
   }
 }
 

@@ -22,7 +22,7 @@ export function correlate(): Steps {
 
 function correlateExchange(exchange: Exchange): void {
   exchange.traceparent = parseTraceparent(exchange.headers["traceparent"]);
-  exchange.setHeader("x-request-id", exchange.id);
+  exchange.putHeader("x-request-id", exchange.id);
 }
 
 /**

@@ -47,15 +47,15 @@ function withCors(policy: CorsPolicy, exchange: Exchange, answer: Outgoing): Out
       : undefined;
   if (origin !== undefined) {
     allow(policy, exchange, origin);
-    exchange.setHeader("access-control-expose-headers", policy.exposedHeaders);
+    exchange.putHeader("access-control-expose-headers", policy.exposedHeaders);
   }
   // Where no origin is allowed too: a cache must not hand that answer to one that is.
   return policy.origins === "*" ? answer : addToList(exchange, answer, "vary", "Origin");
 }
 
 function allow(policy: CorsPolicy, exchange: Exchange, origin: string): void {
-  exchange.setHeader("access-control-allow-origin", origin);
-  if (policy.credentials) exchange.setHeader("access-control-allow-credentials", "true");
+  exchange.putHeader("access-control-allow-origin", origin);
+  if (policy.credentials) exchange.putHeader("access-control-allow-credentials", "true");
 }
 
 function isPreflight({ method, headers }: Exchange): boolean {
@@ -88,14 +88,14 @@ export function preflight(routes: readonly Route[], policyOf: PolicyOf): Stage {
     if (found === null || hasEmptyParam(found.params)) return;
     const { route, policy } = found.store as { route: Route; policy: CorsPolicy };
     exchange.answer = plainAnswer(204);
-    if (policy.origins !== "*") exchange.setHeader("vary", "Origin");
+    if (policy.origins !== "*") exchange.putHeader("vary", "Origin");
     const allowed = allowedOrigin(policy, origin);
     if (allowed === undefined || policy.methods?.has(method) === false) return;
     allow(policy, exchange, allowed);
     const methods = policy.methods ?? methodsAt.get(route.path) ?? [];
-    exchange.setHeader("access-control-allow-methods", [...methods].join(", "));
-    exchange.setHeader("access-control-allow-headers", policy.headers);
-    exchange.setHeader("access-control-max-age", policy.maxAge);
+    exchange.putHeader("access-control-allow-methods", [...methods].join(", "));
+    exchange.putHeader("access-control-allow-headers", policy.headers);
+    exchange.putHeader("access-control-max-age", policy.maxAge);
   }
 
   return (route) => (route === undefined ? { enter } : undefined);

@@ -130,9 +130,9 @@ function jsonWriter(route: Route, status: string, schema: Schema): BodyWriter["w
         `Reply ${status} of ${route.method} ${route.path} does not satisfy its schema: ${mismatch}`,
       );
     }
-    // A place that the schema leaves free may be undefined, which JSON cannot say.
-    const declared = fields.project(body);
+    const declared = asked === undefined && fields.isPlain(body) ? body : fields.project(body);
     const chosen = asked === undefined || select === undefined ? declared : select(asked, declared);
+    // A place that the schema leaves free may be undefined, which JSON cannot say.
     return JSON.stringify(chosen) ?? "null";
   };
 }

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
 
 import { conflict, defineRoute, ndjsonReply } from "../../../src/edge/index.ts";
+import type { AccessLogOptions } from "../../../src/edge/index.ts";
 import { startHarness, type Harness } from "../edge-harness.ts";
 import { thingRoutes } from "../thing-routes.ts";
 
@@ -116,6 +117,55 @@ test("a replay says so, and a refusal says by which code", async () => {
     ...["idempotency_key_reused", "taken", "missing_token", "route_not_found"],
   ]);
 });
+
+test("a sink gets the lines that pino would have made of them", async () => {
+  const numbers = { info: 30, warn: 40 };
+  const plain = await answeredLinesOf({});
+  const expected = plain.map(({ level, message, fields }) => ({
+    level: numbers[level as keyof typeof numbers],
+    time: "2026-01-01T00:00:00.000Z",
+    // What is undefined is left out, as in JSON.
+    ...JSON.parse(JSON.stringify(fields)),
+    msg: message,
+  }));
+  await harness?.stop();
+  let text = "";
+  let writes = 0;
+  const sink = {
+    write(more: string) {
+      text += more;
+      writes++;
+    },
+  };
+  expect(await answeredLinesOf({ sink })).toEqual([]);
+  const lines = text.split("\n");
+  expect(lines.pop()).toBe("");
+  expect(lines.map((line) => JSON.parse(line))).toEqual(expected);
+  expect(lines).toHaveLength(6);
+  expect(Object.keys(JSON.parse(lines[0] ?? ""))).toEqual(Object.keys(expected[0] ?? {}));
+  expect(writes).toBe(1);
+  await harness!.edge.inject({ url: "/nowhere" });
+  await harness!.edge.close();
+  expect(writes).toBe(2);
+});
+
+async function answeredLinesOf(accessLog: AccessLogOptions) {
+  harness = await startHarness([...thingRoutes, broken, refusing], {
+    accessLog: { sampled: { "4xx": 1 }, ...accessLog },
+    stopwatch: ticking(),
+  });
+  const { edge, bearer } = harness;
+  const headers = { authorization: await bearer(), "idempotency-key": "k1", traceparent: trace };
+  const post = { method: "POST", url: "/things?a=1", payload: { name: "a" } } as const;
+  await edge.inject({ ...post, headers: { ...headers, "x-request-id": 'a"b\\c' } });
+  await edge.inject({ ...post, headers: { ...headers, "x-request-id": "r2" } });
+  await edge.inject({ ...post, url: "/refusing", headers: { ...headers, "x-request-id": "r3" } });
+  await edge.inject({ url: "/broken", headers: { "x-request-id": "r4" } });
+  await edge.inject({ url: `/no"where<>`, headers: { "x-request-id": "r5" } });
+  await edge.inject({ url: "/things", headers: { "x-request-id": "r6" } });
+  harness.clock.advance(20);
+  return answeredLines(harness);
+}
 
 test("no query, header, cookie or body is in the log", async () => {
   const { edge, bearer } = await start();
