@@ -213,7 +213,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 function endWith(response: ServerResponse, body: Buffer | undefined): void {
   if (body === undefined) response.end();
   else if (body.length > maxJoinedBytes) response.end(body);
-  else response.end(body.latin1Slice(), "latin1");
+  else response.end(body.toString("latin1"), "latin1");
 }
 
 /** undici keeps the names and values as they came; only of HTTP/2 it has an object. */
