@@ -86,7 +86,7 @@ export { LeasedCounter } from "./limits/leased-counter.ts";
 export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";
 export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
-export type { Relay, Responder, SelfWritten, StageHeaders } from "./relay.ts";
+export type { AnswerTurn, Relay, Responder, SelfWritten } from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {
