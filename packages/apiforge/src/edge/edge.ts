@@ -39,6 +39,7 @@ import { limitsRoute } from "./limits/limits-route.ts";
 import { openApiDocuments } from "./openapi/documents.ts";
 import type { ApiDescription } from "./openapi/openapi.ts";
 import { mountReference } from "./reference/mount-reference.ts";
+import type { RelayBackend } from "./relay.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import { takesRawBody, type Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
@@ -163,6 +164,8 @@ export function createEdge(given: EdgeOptions): Edge {
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
+  const backends = relayBackends(options.routes);
+  let isOpen = false;
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const versions = versionChoice(options.versions, options.routes);
   const usage = usageBook(options);
@@ -227,6 +230,7 @@ export function createEdge(given: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
     try {
       await server.close();
+      if (isOpen) await Promise.all([...backends].map((backend) => backend.close()));
       await limits.close();
       await usage?.flush();
       lines?.flush();
@@ -238,6 +242,8 @@ export function createEdge(given: EdgeOptions): Edge {
 
   return {
     async listen({ port, host }) {
+      if (!isOpen) for (const backend of backends) backend.open();
+      isOpen = true;
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
@@ -248,6 +254,11 @@ export function createEdge(given: EdgeOptions): Edge {
       return closed;
     },
   };
+}
+
+/** Each once, however many routes lead to it. */
+function relayBackends(routes: readonly Route[]): ReadonlySet<RelayBackend> {
+  return new Set(routes.flatMap(({ relay }) => relay?.backend ?? []));
 }
 
 function openJournal(

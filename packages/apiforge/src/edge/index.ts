@@ -83,7 +83,7 @@ export type { ServerLimits } from "./limits/limit-book.ts";
 export type { LeaseSource } from "./limits/lease-desk.ts";
 export type { LimitBy, LimitOptions } from "./limits/policy.ts";
 export type { SubjectPart } from "./limits/subject.ts";
-export type { Relay, Responder, SelfWritten, StageHeaders } from "./relay.ts";
+export type { Relay, RelayBackend, Responder, SelfWritten, StageHeaders } from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {

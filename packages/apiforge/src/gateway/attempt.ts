@@ -6,6 +6,7 @@ import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failur
 import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
 import type { Phase, PhaseWatch, Waiting } from "./phases.ts";
+import { isOfClient } from "./request-body.ts";
 
 /** Whose request an attempt is. */
 export interface AttemptOwner {
@@ -17,9 +18,12 @@ export interface AttemptOwner {
   answered(attempt: Attempt): void;
   /** There will be no head. */
   failed(attempt: Attempt, failure: UpstreamFailure): void;
-  /** Nothing more comes of it, whatever came before. */
-  ended(attempt: Attempt): void;
+  /** Nothing more comes of it. */
+  ended(attempt: Attempt, how: AttemptEnd): void;
 }
+
+/** `whole`: all of an answer came. `cut`: the upstream broke off after the head. `none`: no head came, or nobody waited. */
+export type AttemptEnd = "whole" | "cut" | "none";
 
 /** Interim answers that are passed on; more are a fault of the upstream. */
 const maxInterim = 16;
@@ -87,7 +91,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
     this.#isFlushed = true;
-    this.#end();
+    this.#end("whole");
     if (this.#sendsTrailer) response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
     response.end();
   }
@@ -123,7 +127,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   /** Nobody waits for it any more. */
   abandon(): void {
     if (this.#isOver) return;
-    this.#end();
+    this.#end("none");
     this.#controller?.abort(new Error("abandoned"));
   }
 
@@ -152,15 +156,17 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   #fail(type: ProxyErrorType, cause: unknown): void {
     const wasSent = this.phase !== "connect";
-    this.#end();
+    // A client that does not read, or sends less than it said, is not the upstream's fault.
+    const isClients = (this.phase === "client" && cause === undefined) || isOfClient(cause);
+    this.#end(this.#response === undefined || isClients ? "none" : "cut");
     if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
     else cutShort(this.#response);
   }
 
-  #end(): void {
+  #end(how: AttemptEnd): void {
     this.#isOver = true;
     this.#watch.delete(this);
-    this.#owner.ended(this);
+    this.#owner.ended(this, how);
   }
 
   #enter(phase: Phase): void {

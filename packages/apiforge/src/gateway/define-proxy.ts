@@ -103,7 +103,10 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     maxBodyBytes: route.maxBodyBytes,
     hasCheckedBody: route.body !== undefined,
   };
-  return { begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin() };
+  return {
+    backend: options.upstream,
+    begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
+  };
 }
 
 function neverCalled(): never {

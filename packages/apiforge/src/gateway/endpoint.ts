@@ -1,5 +1,6 @@
 import { Pool, type Dispatcher } from "undici";
 
+import type { Clock } from "../kernel/index.ts";
 import type { Breaker } from "./breaker.ts";
 
 /** undici closes a connection a second before the peer says it will; this is for peers that say nothing. */
@@ -21,7 +22,8 @@ export class Endpoint {
   readonly breaker: Breaker;
   /** Attempts at work. */
   pending = 0;
-  readonly #pool: Pool;
+  readonly #makePool: () => Pool;
+  #pool: Pool;
 
   /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
   constructor(
@@ -36,14 +38,16 @@ export class Endpoint {
     this.url = url;
     this.breaker = breaker;
     this.basePath = pathname.replace(/\/+$/, "");
-    this.#pool = new Pool(origin, {
-      connections,
-      connect: { timeout: connectMs },
-      keepAliveTimeout: keepAliveMs,
-      // PhaseWatch looks after them, by the injected clock and with one timer for all.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    this.#makePool = () =>
+      new Pool(origin, {
+        connections,
+        connect: { timeout: connectMs },
+        keepAliveTimeout: keepAliveMs,
+        // PhaseWatch looks after them, by the injected clock and with one timer for all.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+    this.#pool = this.#makePool();
   }
 
   /** Sends one request; everything else is told to `handler`. */
@@ -51,8 +55,16 @@ export class Endpoint {
     this.#pool.dispatch(options, handler);
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  /**
+   * Closes its connections, those at work at their end, or after `drainMs`. Another server of this
+   * process may go on using it, over new ones.
+   */
+  async close(clock: Clock, drainMs: number): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = this.#makePool();
+    const timer = clock.after(drainMs, () => void pool.destroy());
+    await pool.close();
+    timer.cancel();
   }
 }
 

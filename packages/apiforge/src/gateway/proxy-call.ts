@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 
 import { edgeError, plainAnswer, type Exchange, type Responder } from "../edge/index.ts";
-import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { Attempt, type AttemptEnd, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureError, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
 import {
@@ -77,8 +77,8 @@ export class ProxyCall implements AttemptOwner {
   answered(attempt: Attempt): void {
     const { status } = attempt;
     const breaker = this.#endpoint?.breaker;
-    if (status >= 502 && status <= 504) breaker?.fail();
-    else breaker?.succeed();
+    if (isFault(status)) breaker?.fail();
+    else breaker?.answer();
     if (this.#plan.upstream.retry.statuses.includes(status) && this.#mayRetry(true)) {
       attempt.abandon();
       return this.#retry();
@@ -103,10 +103,12 @@ export class ProxyCall implements AttemptOwner {
     else this.#refuse(failure);
   }
 
-  ended(): void {
+  ended({ status }: Attempt, how: AttemptEnd): void {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return;
     endpoint.pending -= 1;
+    if (how === "cut") endpoint.breaker.fail();
+    else if (how === "whole" && !isFault(status)) endpoint.breaker.succeed();
     endpoint.breaker.end();
     this.#lastEndpoint = endpoint;
     this.#endpoint = undefined;
@@ -201,6 +203,11 @@ export class ProxyCall implements AttemptOwner {
     this.#isSettled = true;
     this.#responder.answer(this.#exchange, plainAnswer(clientGone));
   };
+}
+
+/** A status that says that nothing behind the endpoint could be asked. */
+function isFault(status: number): boolean {
+  return status >= 502 && status <= 504;
 }
 
 function notSent(type: ProxyErrorType): UpstreamFailure {

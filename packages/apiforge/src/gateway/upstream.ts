@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from "../kernel/index.ts";
-import type { Exchange } from "../edge/index.ts";
+import type { Exchange, RelayBackend } from "../edge/index.ts";
 import { balancer, type Balancing, type Choose } from "./balancing.ts";
 import { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -57,8 +57,11 @@ export interface EndpointState {
   readonly pending: number;
 }
 
+/** What clients wait for has ended when an upstream is closed; this is for answers that were cut off, or nobody waits for. */
+const drainMs = 5_000;
+
 /** A service that requests are passed on to. */
-export class Upstream {
+export class Upstream implements RelayBackend {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
   readonly watch: PhaseWatch;
@@ -117,9 +120,12 @@ export class Upstream {
     return candidates.length < 2 ? candidates[0] : this.#choose(candidates, exchange);
   }
 
-  /** Closes its connections, those at work at their end. */
+  open(): void {}
+
+  /** Closes its connections, those at work at their end or after 5 s. The server whose routes lead here does it. */
   async close(): Promise<void> {
-    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()));
+    const { clock } = this.watch;
+    await Promise.all(this.endpoints.map((endpoint) => endpoint.close(clock, drainMs)));
   }
 }
 
