@@ -42,6 +42,7 @@ export {
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
 export type { TlsMaterial } from "./tls.ts";
+export { TrustedProxies } from "./trusted-proxies.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";

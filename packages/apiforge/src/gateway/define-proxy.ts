@@ -1,5 +1,6 @@
 import {
   defineRoute,
+  TrustedProxies,
   type Auth,
   type Method,
   type Relay,
@@ -9,7 +10,7 @@ import {
   type RouteOptions,
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
-import { TrustedPeers } from "./headers/trusted-peers.ts";
+
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -99,7 +100,7 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     upstream: options.upstream,
     stripPrefix: options.stripPrefix ?? "",
     preserveHost: options.preserveHost ?? false,
-    trustedPeers: new TrustedPeers(options.trustedPeers ?? []),
+    trustedPeers: new TrustedProxies(options.trustedPeers ?? []),
     maxBodyBytes: route.maxBodyBytes,
     hasCheckedBody: route.body !== undefined,
   };
