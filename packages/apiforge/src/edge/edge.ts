@@ -43,6 +43,7 @@ import type { RelayBackend } from "./relay.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import { takesRawBody, type Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
+import { asksForWebSocket, Upgrades } from "./upgrades.ts";
 import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
 import {
   versionChoice,
@@ -204,13 +205,17 @@ export function createEdge(given: EdgeOptions): Edge {
     serverTiming: options.serverTiming ?? false,
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
+  const takesWebSockets = options.routes.some(({ relay }) => relay?.takesWebSockets === true);
+  const upgrades = takesWebSockets ? new Upgrades() : undefined;
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createServer(
     pipeline,
     takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
     versions,
+    upgrades !== undefined,
     options.tls && tlsOptions(options.tls, options.certificates?.ca),
   );
+  upgrades?.mount(server.server, (request, response) => server.routing(request, response));
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
@@ -227,7 +232,10 @@ export function createEdge(given: EdgeOptions): Edge {
   for (const route of options.routes) pipeline.mountRoute(server, route);
 
   async function close(): Promise<void> {
-    const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
+    const timer = clock.after(closeDeadlineMs, () => {
+      server.server.closeAllConnections();
+      upgrades?.destroyAll();
+    });
     try {
       await server.close();
       if (isOpen) await Promise.all([...backends].map((backend) => backend.close()));
@@ -272,6 +280,7 @@ function createServer(
   pipeline: Pipeline,
   requestTimeout: number,
   versions: VersionChoice | undefined,
+  takesWebSockets: boolean,
   tls: TlsOptions | undefined,
 ): FastifyInstance {
   const http = {
@@ -280,6 +289,8 @@ function createServer(
     connectionsCheckingInterval: timeoutCheckIntervalMs,
     // Node would answer a missing Host without our envelope; the guard does it.
     requireHostHeader: false,
+    // Others are answered as if they had not asked; without it Node ignores all.
+    ...(takesWebSockets ? { shouldUpgradeCallback: asksForWebSocket } : {}),
   };
   const server = Fastify({
     logger: false,

@@ -43,6 +43,7 @@ export {
 export type { TrustOptions } from "./certificates/trust.ts";
 export type { TlsMaterial } from "./tls.ts";
 export { TrustedProxies } from "./trusted-proxies.ts";
+export { asksForWebSocket } from "./upgrades.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";

@@ -22,6 +22,8 @@ export interface RelayBackend {
 /** Answers the requests of a route in its own time, in the place of a handler. */
 export interface Relay {
   readonly backend: RelayBackend;
+  /** It answers requests for a WebSocket with 101; the request's connection is then its own. */
+  readonly takesWebSockets: boolean;
   /** Every stage has let the request pass. Must not throw. */
   begin(exchange: Exchange, responder: Responder): void;
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
 import type { SelfWritten, StageHeaders } from "../edge/index.ts";
@@ -16,6 +17,8 @@ export interface AttemptOwner {
   inform(status: number, headers: readonly string[]): void;
   /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.abandon}. */
   answered(attempt: Attempt): void;
+  /** The upstream has switched protocols (101); the connection is the owner's, who ends the attempt. */
+  upgraded(attempt: Attempt, rawHeaders: RawHeaders, socket: Duplex): void;
   /** There will be no head. */
   failed(attempt: Attempt, failure: UpstreamFailure): void;
   /** Nothing more comes of it. */
@@ -72,6 +75,19 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#rawHeaders = raw;
     this.#enter("body");
     this.#owner.answered(this);
+  }
+
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: object,
+    socket: Duplex,
+  ): void {
+    if (this.#isOver) return void socket.destroy();
+    this.status = status;
+    this.#isOver = true;
+    this.#watch.delete(this);
+    this.#owner.upgraded(this, rawPairs(controller.rawHeaders), socket);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

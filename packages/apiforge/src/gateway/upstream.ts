@@ -21,6 +21,8 @@ export interface UpstreamOptions {
     readonly idleMs?: number;
     /** For a client that does not read its answer; default 60,000 ms. */
     readonly clientMs?: number;
+    /** Without a byte either way over a WebSocket; default 120,000 ms. Either end can send pings. */
+    readonly webSocketMs?: number;
   };
   /** Connections to each endpoint; default 64. */
   readonly connections?: number;
@@ -74,6 +76,7 @@ export class Upstream implements RelayBackend {
   constructor(options: UpstreamOptions) {
     const { name, endpoints, timeouts = {}, connections = 64, maxPending = 1_024 } = options;
     const { connectMs = 3_000, headMs = 30_000, idleMs = 60_000, clientMs = 60_000 } = timeouts;
+    const { webSocketMs = 120_000 } = timeouts;
     if (endpoints.length === 0) throw new TypeError(`Upstream ${name} has no endpoint`);
     const clock = options.clock ?? systemClock;
     this.name = name;
@@ -81,8 +84,8 @@ export class Upstream implements RelayBackend {
       const breaker = new Breaker(clock, options.breaker);
       return new Endpoint(name, url, { connections, connectMs, breaker });
     });
-    const limits = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
-    this.watch = new PhaseWatch(clock, limits);
+    const answering = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
+    this.watch = new PhaseWatch(clock, { ...answering, tunnel: webSocketMs });
     this.retry = { attempts: 2, statuses: [503], delayMs: 0, keyed: false, ...options.retry };
     this.budget = new RetryBudget(clock);
     this.#choose = balancer(options.balancing ?? "least-pending");

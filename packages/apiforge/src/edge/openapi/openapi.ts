@@ -114,9 +114,7 @@ function security({ auth, certificate, scopes }: Route): object[] {
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
 function operationId(route: Route): string {
   const words = route.path.split("/").filter((segment) => segment !== "");
-  const names = words.map((word) =>
-    capitalised(word.startsWith(":") ? `by-${word.slice(1)}` : word === "*" ? rest : word),
-  );
+  const names = words.map((word) => capitalised(word.replace(/^:/, "by-").replace(/^\*$/, rest)));
   return route.method.toLowerCase() + names.join("");
 }
 
