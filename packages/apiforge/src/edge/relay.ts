@@ -11,8 +11,19 @@ export interface Responder {
   refuse(exchange: Exchange, error: unknown): void;
 }
 
+/** What relays work with and a server keeps open: opened once by each server, and closed with it. */
+export interface RelayBackend {
+  /** The server begins to listen. */
+  open(): void;
+  /** It has stopped, and no connection to it is left. */
+  close(): Promise<void>;
+}
+
 /** Answers the requests of a route in its own time, in the place of a handler. */
 export interface Relay {
+  readonly backend: RelayBackend;
+  /** It answers requests for a WebSocket with 101; the request's connection is then its own. */
+  readonly takesWebSockets: boolean;
   /** Every stage has let the request pass. Must not throw. */
   begin(exchange: Exchange, responder: Responder): void;
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
 import type { AnswerTurn, SelfWritten } from "../edge/index.ts";
@@ -6,6 +7,7 @@ import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failur
 import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
 import type { Phase, PhaseWatch, Waiting } from "./phases.ts";
+import { isOfClient } from "./request-body.ts";
 
 /** Whose request an attempt is. */
 export interface AttemptOwner {
@@ -15,11 +17,16 @@ export interface AttemptOwner {
   inform(status: number, headers: readonly string[]): void;
   /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.abandon}. */
   answered(attempt: Attempt): void;
+  /** The upstream has switched protocols (101); the connection is the owner's, who ends the attempt. */
+  upgraded(attempt: Attempt, rawHeaders: RawHeaders, socket: Duplex): void;
   /** There will be no head. */
   failed(attempt: Attempt, failure: UpstreamFailure): void;
-  /** Nothing more comes of it, whatever came before. */
-  ended(attempt: Attempt): void;
+  /** Nothing more comes of it. */
+  ended(attempt: Attempt, how: AttemptEnd): void;
 }
+
+/** `whole`: all of an answer came. `cut`: the upstream broke off after the head. `none`: no head came, or nobody waited. */
+export type AttemptEnd = "whole" | "cut" | "none";
 
 /** Interim answers that are passed on; more are a fault of the upstream. */
 const maxInterim = 16;
@@ -76,6 +83,19 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#owner.answered(this);
   }
 
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: object,
+    socket: Duplex,
+  ): void {
+    if (this.#isOver) return void socket.destroy();
+    this.status = status;
+    this.#isOver = true;
+    this.#watch.delete(this);
+    this.#owner.upgraded(this, rawPairs(controller.rawHeaders), socket);
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
@@ -90,7 +110,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
-    this.#end();
+    this.#end("whole");
     if (this.#sendsTrailer) {
       this.flush();
       response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
@@ -137,7 +157,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   /** Nobody waits for it any more. */
   abandon(): void {
     if (this.#isOver) return;
-    this.#end();
+    this.#end("none");
     this.#controller?.abort(new Error("abandoned"));
   }
 
@@ -166,7 +186,9 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   #fail(type: ProxyErrorType, cause: unknown): void {
     const wasSent = this.phase !== "connect";
-    this.#end();
+    // A client that does not read, or sends less than it said, is not the upstream's fault.
+    const isClients = (this.phase === "client" && cause === undefined) || isOfClient(cause);
+    this.#end(this.#response === undefined || isClients ? "none" : "cut");
     if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
     else {
       this.flush();
@@ -174,10 +196,10 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     }
   }
 
-  #end(): void {
+  #end(how: AttemptEnd): void {
     this.#isOver = true;
     this.#watch.delete(this);
-    this.#owner.ended(this);
+    this.#owner.ended(this, how);
   }
 
   /** Sends a piece of the body, and has the upstream wait for a client that is slower. */
