@@ -148,10 +148,10 @@ test("two nodes never pass a limit together, while Redis is killed and started a
   const answeredBefore = of.answered;
   const pooled = (): number => answered - (of.answered - answeredBefore);
   const admitted: number[] = [];
-  let isOver = false;
+  const over = new AbortController();
   const load = counters.flatMap((counter) =>
     Array.from({ length: 4 }, async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const at = await admit(counter, of.subject);
         if (at !== undefined) admitted.push(at);
         await delay(random() * 4);
@@ -170,7 +170,7 @@ test("two nodes never pass a limit together, while Redis is killed and started a
     }
     await delay(1_500);
   } finally {
-    isOver = true;
+    over.abort();
     await Promise.all(load);
     for (const counter of counters) await counter.close();
   }

@@ -81,6 +81,7 @@ test("a label that proved quick in threads has to stall the event loop again to 
   });
   for (let count = 0; count < 50; count++) await read("select 1");
   await move(2);
+  expect(moves()).toBe(2);
 });
 
 /** For how long nothing else could run while `work` did. */
