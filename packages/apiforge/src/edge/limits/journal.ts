@@ -138,7 +138,7 @@ export class LimitJournal {
     let unset = mark;
     let taken: Taken[] = [];
     for (const counted of this.#counted) {
-      for (let from: number | undefined = 0; from !== undefined; ) {
+      for (let from: number | undefined = 0; from !== undefined;) {
         const { spendings, next } = counted.table.unwritten(from, entrySubjects);
         from = next;
         if (spendings.length > 0) taken.push(this.#taken(counted, spendings));

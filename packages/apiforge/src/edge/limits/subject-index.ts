@@ -8,8 +8,8 @@ const digestMark = "\0sha256:";
 
 /**
  * The numbers of subjects by their texts, of which it keeps a copy and not the string: 8 bytes of
- * slots, 8 of places, and the text. A Map of a million takes three times as much, and 10 times as
- * long for each that is new. Of a text above 1,000 characters its digest is kept in its stead.
+ * slots, 8 of places, and the text. With a Map the table of a million took 112 MB instead of 74, the
+ * strings themselves not counted. Of a text above 1,000 characters its digest is kept in its stead.
  */
 export class SubjectIndex {
   readonly #texts = new TextArena();

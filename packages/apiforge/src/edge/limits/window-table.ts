@@ -242,7 +242,8 @@ export class WindowTable implements Counter {
 
   #sweep(): void {
     const { capacity } = this.#subjects;
-    for (let step = 0; step < sweepSteps && capacity > 0; step++) {
+    if (capacity === 0) return;
+    for (let step = 0; step < sweepSteps; step++) {
       this.#sweepAt = (this.#sweepAt + 1) % capacity;
       if (!this.#counts(this.#sweepAt)) this.#evict(this.#sweepAt);
     }
