@@ -39,9 +39,11 @@ import { limitsRoute } from "./limits/limits-route.ts";
 import { openApiDocuments } from "./openapi/documents.ts";
 import type { ApiDescription } from "./openapi/openapi.ts";
 import { mountReference } from "./reference/mount-reference.ts";
+import type { RelayBackend } from "./relay.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import { takesRawBody, type Route } from "./route.ts";
 import type { PlacedStage } from "./stage.ts";
+import { asksForWebSocket, Upgrades } from "./upgrades.ts";
 import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
 import {
   versionChoice,
@@ -163,6 +165,8 @@ export function createEdge(given: EdgeOptions): Edge {
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
+  const backends = relayBackends(options.routes);
+  let isOpen = false;
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const versions = versionChoice(options.versions, options.routes);
   const usage = usageBook(options);
@@ -201,13 +205,17 @@ export function createEdge(given: EdgeOptions): Edge {
     serverTiming: options.serverTiming ?? false,
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
+  const takesWebSockets = options.routes.some(({ relay }) => relay?.takesWebSockets === true);
+  const upgrades = takesWebSockets ? new Upgrades() : undefined;
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createServer(
     pipeline,
     takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
     versions,
+    upgrades !== undefined,
     options.tls && tlsOptions(options.tls, options.certificates?.ca),
   );
+  upgrades?.mount(server.server, (request, response) => server.routing(request, response));
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
@@ -224,9 +232,13 @@ export function createEdge(given: EdgeOptions): Edge {
   for (const route of options.routes) pipeline.mountRoute(server, route);
 
   async function close(): Promise<void> {
-    const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
+    const timer = clock.after(closeDeadlineMs, () => {
+      server.server.closeAllConnections();
+      upgrades?.destroyAll();
+    });
     try {
       await server.close();
+      if (isOpen) await Promise.all([...backends].map((backend) => backend.close()));
       await limits.close();
       await usage?.flush();
       lines?.flush();
@@ -238,6 +250,8 @@ export function createEdge(given: EdgeOptions): Edge {
 
   return {
     async listen({ port, host }) {
+      if (!isOpen) for (const backend of backends) backend.open();
+      isOpen = true;
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
@@ -248,6 +262,11 @@ export function createEdge(given: EdgeOptions): Edge {
       return closed;
     },
   };
+}
+
+/** Each once, however many routes lead to it. */
+function relayBackends(routes: readonly Route[]): ReadonlySet<RelayBackend> {
+  return new Set(routes.flatMap(({ relay }) => relay?.backend ?? []));
 }
 
 function openJournal(
@@ -261,6 +280,7 @@ function createServer(
   pipeline: Pipeline,
   requestTimeout: number,
   versions: VersionChoice | undefined,
+  takesWebSockets: boolean,
   tls: TlsOptions | undefined,
 ): FastifyInstance {
   const http = {
@@ -269,6 +289,8 @@ function createServer(
     connectionsCheckingInterval: timeoutCheckIntervalMs,
     // Node would answer a missing Host without our envelope; the guard does it.
     requireHostHeader: false,
+    // Others are answered as if they had not asked; without it Node ignores all.
+    ...(takesWebSockets ? { shouldUpgradeCallback: asksForWebSocket } : {}),
   };
   const server = Fastify({
     logger: false,

@@ -148,7 +148,7 @@ test("two nodes never pass a limit together, while Redis is killed and started a
   const answeredBefore = of.answered;
   const pooled = (): number => answered - (of.answered - answeredBefore);
   const admitted: number[] = [];
-  const state = { isOver: false };
+  const over = new AbortController();
   /** A process that is stopped, or has too much to do: now and then for longer than a block may be used. */
   const stall = (): void => {
     if (random() > 0.002) return;
@@ -157,7 +157,7 @@ test("two nodes never pass a limit together, while Redis is killed and started a
   };
   const load = counters.flatMap((counter) =>
     Array.from({ length: 4 }, async () => {
-      while (!state.isOver) {
+      while (!over.signal.aborted) {
         const at = await admit(counter, of.subject, stall);
         if (at !== undefined) admitted.push(at);
         await delay(random() * 4);
@@ -176,7 +176,7 @@ test("two nodes never pass a limit together, while Redis is killed and started a
     }
     await delay(1_500);
   } finally {
-    state.isOver = true;
+    over.abort();
     await Promise.all(load);
     for (const counter of counters) await counter.close();
   }
