@@ -149,10 +149,16 @@ test("two nodes never pass a limit together, while Redis is killed and started a
   const pooled = (): number => answered - (of.answered - answeredBefore);
   const admitted: number[] = [];
   const over = new AbortController();
+  /** A process that is stopped, or has too much to do: now and then for longer than a block may be used. */
+  const stall = (): void => {
+    if (random() > 0.002) return;
+    const untilMs = elapsed() + 150 * random();
+    while (elapsed() < untilMs);
+  };
   const load = counters.flatMap((counter) =>
     Array.from({ length: 4 }, async () => {
       while (!over.signal.aborted) {
-        const at = await admit(counter, of.subject);
+        const at = await admit(counter, of.subject, stall);
         if (at !== undefined) admitted.push(at);
         await delay(random() * 4);
       }
@@ -194,7 +200,11 @@ function granting(leases: readonly Lease[]): number {
  * Answers when it was admitted: the instant that was decided by. When a process with more to do than
  * it can do comes to write it down is later, and says nothing about the limit.
  */
-async function admit(counter: LeasedCounter, subject: string): Promise<number | undefined> {
+async function admit(
+  counter: LeasedCounter,
+  subject: string,
+  stall: () => void,
+): Promise<number | undefined> {
   try {
     for (;;) {
       const wait = counter.prepare(subject, elapsed());
@@ -206,8 +216,11 @@ async function admit(counter: LeasedCounter, subject: string): Promise<number | 
     expect(error).toMatchObject({ code: "limits_unavailable" });
     return undefined;
   }
+  stall();
   const now = elapsed();
+  stall();
   if (counter.look(subject, now).remaining < 1) return undefined;
   counter.take(subject, now);
+  stall();
   return now;
 }
