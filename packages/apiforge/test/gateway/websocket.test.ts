@@ -151,6 +151,20 @@ test("pages of other origins are refused, those of this one and of allowed ones 
   expect(echo.requests).toHaveLength(2);
 });
 
+test("a request for one with a body is a request with a body", async () => {
+  const upstream = await startRawUpstream((socket) =>
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nread"),
+  );
+  closing.push(() => upstream.close());
+  const gateway = await gatewayTo(upstream.url);
+  const seen = await gateway.ask(
+    "GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\nContent-Length: 6\r\n\r\nhidden",
+  );
+  expect(seen).toMatchObject({ status: 200, body: "read" });
+  expect(upstream.received[0]).not.toMatch(/upgrade/i);
+  expect(upstream.received[0]).toMatch(/\r\n\r\nhidden$/);
+});
+
 test("an upstream's own refusal is passed on", async () => {
   const upstream = await startRawUpstream((socket) =>
     socket.write("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"),
