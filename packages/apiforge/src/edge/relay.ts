@@ -28,14 +28,21 @@ export interface Relay {
   begin(exchange: Exchange, responder: Responder): void;
 }
 
-/** Header fields that stages have put on an answer, names in lower case. */
-export type StageHeaders = Readonly<Record<string, string | number | string[] | undefined>>;
+/** The end of this turn of the event loop, at which answers leave together. */
+export interface AnswerTurn {
+  add(send: () => void): void;
+}
 
 /** An answer that writes itself, head and body. */
 export interface SelfWritten {
   /**
-   * @param headers these win over fields that the answer has of its own.
+   * @param headers what stages have put on the answer, flat as `[name, value, …]`, names in lower case; these win over fields that the answer has of its own.
    * @param isLast the connection is to be closed after it.
    */
-  write(response: ServerResponse, headers: StageHeaders, isLast: boolean): void;
+  write(
+    response: ServerResponse,
+    headers: readonly string[],
+    isLast: boolean,
+    turn: AnswerTurn,
+  ): void;
 }

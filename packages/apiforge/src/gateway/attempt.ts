@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
-import type { SelfWritten, StageHeaders } from "../edge/index.ts";
+import type { AnswerTurn, SelfWritten } from "../edge/index.ts";
 import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
 import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
@@ -30,6 +30,8 @@ export type AttemptEnd = "whole" | "cut" | "none";
 
 /** Interim answers that are passed on; more are a fault of the upstream. */
 const maxInterim = 16;
+/** Up to here a body leaves in one string with its head; Node writes up to 16 KiB without allocating. */
+const maxJoinedBytes = 12_288;
 
 type RawHeaders = readonly (Buffer | string)[];
 
@@ -37,6 +39,7 @@ type RawHeaders = readonly (Buffer | string)[];
 export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting {
   phase: Phase = "connect";
   sinceAt: number;
+  place = 0;
   /** Of the final answer; 0 before it has come. */
   status = 0;
   readonly #owner: AttemptOwner;
@@ -44,7 +47,10 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   #controller: Dispatcher.DispatchController | undefined;
   #rawHeaders: RawHeaders = [];
   #response: ServerResponse | undefined;
+  /** The head, and what came with it, wait for the end of the turn. */
   #isFlushed = false;
+  #held: Buffer | undefined;
+  #isComplete = false;
   #sendsTrailer = false;
   #isOver = false;
   #interim = 0;
@@ -93,23 +99,24 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
-    this.#isFlushed = true;
-    if (response.write(chunk)) {
-      this.sinceAt = this.#watch.clock.now();
+    if (!this.#isFlushed && this.#held === undefined) {
+      this.#held = chunk;
       return;
     }
-    controller.pause();
-    this.#enter("client");
-    response.once("drain", this.#resume);
+    this.flush();
+    this.#pass(response, chunk, controller);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
-    this.#isFlushed = true;
     this.#end("whole");
-    if (this.#sendsTrailer) response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
-    response.end();
+    if (this.#sendsTrailer) {
+      this.flush();
+      response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
+    }
+    this.#isComplete = true;
+    if (this.#isFlushed) response.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -121,7 +128,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   }
 
   /** @see {SelfWritten} */
-  write(response: ServerResponse, own: StageHeaders, isLast: boolean): void {
+  write(response: ServerResponse, own: readonly string[], isLast: boolean, turn: AnswerTurn): void {
     this.#response = response;
     const { req: request } = response;
     const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
@@ -132,12 +139,19 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     if (isLast || !request.complete) head.headers.push("connection", "close");
     response.writeHead(this.status, head.headers);
     // An event stream's head leaves before its first event; other answers' with what came with it.
-    process.nextTick(flushHead, this);
+    turn.add(() => this.flush());
   }
 
-  /** Sends the head when nothing has been sent with it. */
+  /** Sends the head, with as much as has come with it. */
   flush(): void {
-    if (!this.#isFlushed && !this.#isOver) this.#response?.flushHeaders();
+    const response = this.#response;
+    if (this.#isFlushed || response === undefined || response.destroyed) return;
+    this.#isFlushed = true;
+    const held = this.#held;
+    this.#held = undefined;
+    if (this.#isComplete) endWith(response, held);
+    else if (held === undefined) response.flushHeaders();
+    else this.#pass(response, held, this.#controller);
   }
 
   /** Nobody waits for it any more. */
@@ -176,13 +190,33 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const isClients = (this.phase === "client" && cause === undefined) || isOfClient(cause);
     this.#end(this.#response === undefined || isClients ? "none" : "cut");
     if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
-    else cutShort(this.#response);
+    else {
+      this.flush();
+      cutShort(this.#response);
+    }
   }
 
   #end(how: AttemptEnd): void {
     this.#isOver = true;
     this.#watch.delete(this);
     this.#owner.ended(this, how);
+  }
+
+  /** Sends a piece of the body, and has the upstream wait for a client that is slower. */
+  #pass(
+    response: ServerResponse,
+    chunk: Buffer,
+    controller: Dispatcher.DispatchController | undefined,
+  ): void {
+    const isTaken = response.write(chunk);
+    if (this.phase === "client" || this.#isOver) return;
+    if (isTaken) {
+      this.sinceAt = this.#watch.clock.now();
+      return;
+    }
+    controller?.pause();
+    this.#enter("client");
+    response.once("drain", this.#resume);
   }
 
   #enter(phase: Phase): void {
@@ -197,8 +231,11 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   };
 }
 
-function flushHead(attempt: Attempt): void {
-  attempt.flush();
+/** One string is one buffer for the kernel; a string and a buffer are two. */
+function endWith(response: ServerResponse, body: Buffer | undefined): void {
+  if (body === undefined) response.end();
+  else if (body.length > maxJoinedBytes) response.end(body);
+  else response.end(body.toString("latin1"), "latin1");
 }
 
 /** undici keeps the names and values as they came; only of HTTP/2 it has an object. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-import type { SelfWritten, StageHeaders } from "../edge/index.ts";
+import type { SelfWritten } from "../edge/index.ts";
 import { responseHead, text } from "./headers/response-headers.ts";
 import type { PhaseWatch, Waiting } from "./phases.ts";
 
@@ -34,6 +34,7 @@ export function isToWebSocket(rawHeaders: TunnelEnds["rawHeaders"]): boolean {
  */
 export class Tunnel implements SelfWritten, Waiting {
   readonly phase = "tunnel";
+  place = 0;
   sinceAt: number;
   readonly #ends: TunnelEnds;
   #client: Socket | undefined;
@@ -47,7 +48,7 @@ export class Tunnel implements SelfWritten, Waiting {
   }
 
   /** @see {SelfWritten} */
-  write(response: ServerResponse, own: StageHeaders): void {
+  write(response: ServerResponse, own: readonly string[]): void {
     const { socket } = response;
     const { rawHeaders, upstream, signal } = this.#ends;
     if (socket === null || socket.destroyed || signal.aborted) {

@@ -44,7 +44,8 @@ test("a thousand clients that do not read have a piece each held for them, not t
   await turns(200);
   unsubscribe("http.server.request.start", note);
   expect(held()).toHaveLength(clients);
-  expect(Math.max(...held())).toBeLessThanOrEqual(heldBytes);
+  // The head is with the first piece.
+  expect(Math.max(...held())).toBeLessThanOrEqual(heldBytes + 1_024);
   for (const client of waiting) client.destroy();
   await until("the upstream is rid of all", () => gateway.behind.states[0]?.pending === 0);
   await gateway.stop();

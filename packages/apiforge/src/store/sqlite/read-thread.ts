@@ -4,6 +4,14 @@ import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../cont
 import { readEnded, readFailure } from "./failures.ts";
 import type { ReadRequest, ReadResponse } from "./read-worker.ts";
 
+/** Who is told of a thread, once each. */
+export interface ThreadOwner {
+  /** It can be used. */
+  ready(): void;
+  /** It is of no use any more. */
+  failed(): void;
+}
+
 interface Pending {
   resolve(result: QueryResult): void;
   reject(error: unknown): void;
@@ -15,11 +23,14 @@ export class ReadThread implements SqlRunner {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
+  readonly #owner: ThreadOwner;
   #tenant: string | undefined;
   #open = false;
   #failed = false;
+  #slowestMs = 0;
 
-  constructor(path: string) {
+  constructor(path: string, owner: ThreadOwner) {
+    this.#owner = owner;
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     this.#worker = new Worker(new URL(`./read-worker.${extension}`, import.meta.url), {
       workerData: path,
@@ -27,20 +38,33 @@ export class ReadThread implements SqlRunner {
     this.#worker.unref();
     this.#worker.on("message", (response: ReadResponse) => this.#settle(response));
     this.#worker.on("error", (error) => this.#fail(error));
+    void this.#send("select 1", []).then(
+      () => owner.ready(),
+      () => undefined,
+    );
+  }
+
+  get hasFailed(): boolean {
+    return this.#failed;
+  }
+
+  /** How long the slowest statement of the snapshot took. */
+  get slowestMs(): number {
+    return this.#slowestMs;
   }
 
   /** Takes a snapshot for `tenant`. */
   begin(tenant: string | undefined): void {
     this.#open = true;
     this.#tenant = tenant;
+    this.#slowestMs = 0;
     void this.#send("begin", []).catch(() => undefined);
   }
 
-  /** Ends the snapshot; false when the thread can no longer be used. */
-  end(): boolean {
+  /** Ends the snapshot. */
+  end(): void {
     this.#open = false;
     void this.#send("rollback", []).catch(() => undefined);
-    return !this.#failed;
   }
 
   async query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -73,6 +97,7 @@ export class ReadThread implements SqlRunner {
   #settle(response: ReadResponse): void {
     const pending = this.#pending.get(response.id);
     this.#pending.delete(response.id);
+    this.#slowestMs = Math.max(this.#slowestMs, response.elapsedMs);
     if ("result" in response) pending?.resolve(response.result);
     else
       pending?.reject(
@@ -84,5 +109,6 @@ export class ReadThread implements SqlRunner {
     this.#failed = true;
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
+    this.#owner.failed();
   }
 }
