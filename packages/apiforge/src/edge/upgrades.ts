@@ -1,15 +1,10 @@
 import { ServerResponse, type IncomingMessage, type Server } from "node:http";
 import { Socket } from "node:net";
 
-/**
- * True for a request to go on as a WebSocket (RFC 6455 section 4.1). One with a body is none: Node
- * would hand its bytes on as if they came after the handshake.
- */
+/** True for a request to go on as a WebSocket (RFC 6455 section 4.1). */
 export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   if (headers.upgrade === undefined || method !== "GET" || httpVersion !== "1.1") return false;
   const { upgrade, connection = "" } = headers;
-  const { "content-length": length, "transfer-encoding": coding } = headers;
-  if (length !== undefined || coding !== undefined) return false;
   return upgrade.toLowerCase() === "websocket" && /(?:^|,)\s*upgrade\s*(?:$|,)/i.test(connection);
 }
 
