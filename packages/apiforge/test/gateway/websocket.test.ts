@@ -151,6 +151,16 @@ test("pages of other origins are refused, those of this one and of allowed ones 
   expect(echo.requests).toHaveLength(2);
 });
 
+test("a request for one that has a body is refused: its bytes would pass for frames", async () => {
+  const echo = await startEcho();
+  const gateway = await gatewayTo(echo.url);
+  const seen = await gateway.ask(
+    "GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 6\r\n\r\nhidden",
+  );
+  expect(seen).toMatchObject({ status: 400, isWhole: true });
+  expect(echo.requests).toHaveLength(0);
+});
+
 test("an upstream's own refusal is passed on", async () => {
   const upstream = await startRawUpstream((socket) =>
     socket.write("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"),
