@@ -79,9 +79,12 @@ export {
   type StageName,
   type Steps,
 } from "./stage.ts";
+export { aheadOf, LimitJournal } from "./limits/journal.ts";
 export type { ServerLimits } from "./limits/limit-book.ts";
-export type { LeaseSource } from "./limits/lease-desk.ts";
-export type { LimitBy, LimitOptions } from "./limits/policy.ts";
+export { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
+export { LeasedCounter } from "./limits/leased-counter.ts";
+export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";
+export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { AnswerTurn, Relay, Responder, SelfWritten } from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";

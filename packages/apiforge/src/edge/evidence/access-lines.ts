@@ -18,7 +18,7 @@ const flushAtChars = 16_384;
 
 /**
  * Writes the access log as pino would: the same line, put together by hand for its known fields, and
- * the lines of 20 ms in one write; a crash loses those. Through pino a line cost 5.5 us, here 1.
+ * the lines of 20 ms in one write; a crash loses those. In a CPU profile a line through pino took 5.5 us, here 1.2 and the write.
  */
 export class AccessLines {
   readonly #sink: LineSink;

@@ -9,7 +9,7 @@ export type StatusClass = "2xx" | "3xx" | "4xx" | "5xx";
 export interface AccessLogOptions {
   /** The share of answers that is logged, from 0 to 1, evenly spread; default 1 for each class. */
   readonly sampled?: Readonly<Partial<Record<StatusClass, number>>>;
-  /** Takes the lines, as pino writes them, in the log's place: for a fifth of the time. */
+  /** Takes the lines, as pino writes them, in the log's place, for less time. */
   readonly sink?: LineSink;
 }
 

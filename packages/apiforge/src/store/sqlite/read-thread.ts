@@ -15,11 +15,15 @@ export class ReadThread implements SqlRunner {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
+  readonly #onFailure: () => void;
   #tenant: string | undefined;
   #open = false;
   #failed = false;
+  #slowestMs = 0;
 
-  constructor(path: string) {
+  /** Of the database at `path`. `onFailure` is called when the thread is of no use any more. */
+  constructor(path: string, onFailure: () => void) {
+    this.#onFailure = onFailure;
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     this.#worker = new Worker(new URL(`./read-worker.${extension}`, import.meta.url), {
       workerData: path,
@@ -29,18 +33,27 @@ export class ReadThread implements SqlRunner {
     this.#worker.on("error", (error) => this.#fail(error));
   }
 
+  get hasFailed(): boolean {
+    return this.#failed;
+  }
+
+  /** How long the slowest statement of the snapshot took. */
+  get slowestMs(): number {
+    return this.#slowestMs;
+  }
+
   /** Takes a snapshot for `tenant`. */
   begin(tenant: string | undefined): void {
     this.#open = true;
     this.#tenant = tenant;
+    this.#slowestMs = 0;
     void this.#send("begin", []).catch(() => undefined);
   }
 
-  /** Ends the snapshot; false when the thread can no longer be used. */
-  end(): boolean {
+  /** Ends the snapshot. */
+  end(): void {
     this.#open = false;
     void this.#send("rollback", []).catch(() => undefined);
-    return !this.#failed;
   }
 
   async query(fragment: SqlFragment): Promise<readonly Row[]> {
@@ -73,6 +86,7 @@ export class ReadThread implements SqlRunner {
   #settle(response: ReadResponse): void {
     const pending = this.#pending.get(response.id);
     this.#pending.delete(response.id);
+    this.#slowestMs = Math.max(this.#slowestMs, response.elapsedMs);
     if ("result" in response) pending?.resolve(response.result);
     else
       pending?.reject(
@@ -84,5 +98,6 @@ export class ReadThread implements SqlRunner {
     this.#failed = true;
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
+    this.#onFailure();
   }
 }

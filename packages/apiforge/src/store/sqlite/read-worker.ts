@@ -13,9 +13,13 @@ export interface ReadRequest {
 }
 
 /** What came of it. Errors lose their class on the way, so the facts of SQLite's travel as data. */
-export type ReadResponse =
-  | { readonly id: number; readonly result: QueryResult }
-  | { readonly id: number; readonly message: string; readonly errcode: number | undefined };
+export type ReadResponse = {
+  readonly id: number;
+  readonly elapsedMs: number;
+} & (
+  | { readonly result: QueryResult }
+  | { readonly message: string; readonly errcode: number | undefined }
+);
 
 const port = parentPort;
 if (port === null) throw new Error("read-worker runs in a worker thread only");
@@ -27,11 +31,13 @@ port.on("message", (request: ReadRequest) => {
 });
 
 function answer({ id, text, values, tenant }: ReadRequest): ReadResponse {
+  const startedAt = performance.now();
   try {
-    return { id, result: connection.query(text, values, tenant) };
+    const result = connection.query(text, values, tenant);
+    return { id, elapsedMs: performance.now() - startedAt, result };
   } catch (error) {
     const errcode =
       error instanceof Error && "errcode" in error ? Number(error.errcode) : undefined;
-    return { id, message: String(error), errcode };
+    return { id, elapsedMs: performance.now() - startedAt, message: String(error), errcode };
   }
 }

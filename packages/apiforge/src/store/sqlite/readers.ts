@@ -4,11 +4,9 @@ import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../cont
 import { storeError } from "../errors.ts";
 import { openReader, type SqliteConnection } from "./connection.ts";
 import { readEnded, readFailure, sqliteFailure } from "./failures.ts";
-import { ReadThread } from "./read-thread.ts";
+import { ReadThreads } from "./read-threads.ts";
+import { SlowReads } from "./slow-reads.ts";
 import { withinLimit, type TimeLimit } from "./time-limit.ts";
-
-/** A statement that keeps the event loop busy for longer moves its reads to a thread. */
-const slowStatementMs = 20;
 
 /** A snapshot on a connection of its own. */
 interface Snapshot {
@@ -27,21 +25,22 @@ interface Reader {
 /**
  * Connections that see committed data only, each in use by one read at a time. A read is a few
  * microseconds of work for which a thread would cost more than it saves, so reads run on the main
- * thread until one of their statements proves slow: from then on reads of that label run in a
- * thread, and the event loop has stalled for it once.
+ * thread until one of their statements proves slow: from then on reads of that label run in
+ * threads, and the event loop has stalled for it once. They come back when they prove quick.
  */
 export class ReaderPool {
   readonly #path: string;
   readonly #limit: TimeLimit;
   readonly #idle: Reader[] = [];
-  readonly #idleThreads: ReadThread[] = [];
-  readonly #slowLabels = new Set<string>();
+  readonly #threads: ReadThreads;
+  readonly #slow = new SlowReads();
   readonly #reads = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor(path: string, limit: TimeLimit) {
     this.#path = path;
     this.#limit = limit;
+    this.#threads = new ReadThreads(path, limit);
   }
 
   /** Runs `work` on one snapshot. One that is kept for too long lets the log grow without end, so it is cut off. */
@@ -65,7 +64,7 @@ export class ReaderPool {
     this.#closed = true;
     await Promise.allSettled(this.#reads);
     for (const reader of this.#idle.splice(0)) reader.connection.close();
-    await Promise.all(this.#idleThreads.splice(0).map((thread) => thread.close()));
+    await this.#threads.close();
   }
 
   async #read<T>(
@@ -73,8 +72,8 @@ export class ReaderPool {
     work: (runner: SqlRunner) => Promise<T>,
     tenant: string | undefined,
   ): Promise<T> {
-    const snapshot = this.#slowLabels.has(label)
-      ? this.#threadSnapshot(tenant)
+    const snapshot = this.#slow.has(label)
+      ? await this.#threadSnapshot(label, tenant)
       : this.#mainSnapshot(label, tenant);
     let isCutOff = false;
     const cutOff = (): void => {
@@ -93,7 +92,7 @@ export class ReaderPool {
     const reader = this.#idle.pop() ?? this.#openReader();
     reader.begin.run();
     const runner = new MainRunner(reader.connection, tenant, (elapsedMs) =>
-      this.#moveToThread(label, elapsedMs),
+      this.#moveToThreads(label, elapsedMs),
     );
     return {
       runner,
@@ -105,22 +104,22 @@ export class ReaderPool {
     };
   }
 
-  #threadSnapshot(tenant: string | undefined): Snapshot {
-    const thread = this.#idleThreads.pop() ?? new ReadThread(this.#path);
+  async #threadSnapshot(label: string, tenant: string | undefined): Promise<Snapshot> {
+    const thread = await this.#threads.take();
     thread.begin(tenant);
     return {
       runner: thread,
       end: (cutOff) => {
-        // A statement that runs cannot be interrupted from here; its thread is left to end alone.
-        if (cutOff) void thread.close();
-        else if (thread.end()) this.#idleThreads.push(thread);
+        this.#slow.finished(label, cutOff ? Infinity : thread.slowestMs);
+        if (cutOff) return this.#threads.discard(thread);
+        thread.end();
+        this.#threads.giveBack(thread);
       },
     };
   }
 
-  #moveToThread(label: string, elapsedMs: number): void {
-    if (elapsedMs < slowStatementMs || this.#slowLabels.has(label)) return;
-    this.#slowLabels.add(label);
+  #moveToThreads(label: string, elapsedMs: number): void {
+    if (!this.#slow.stalled(label, elapsedMs)) return;
     const fields = { label, elapsedMs: Math.round(elapsedMs) };
     this.#limit.log.warn(
       fields,
