@@ -1,8 +1,9 @@
-import { Pool, type Client, type Dispatcher } from "undici";
+import type { Client, Dispatcher, Pool } from "undici";
 
 import type { Clock } from "../kernel/index.ts";
 import type { Breaker } from "./breaker.ts";
 import { Health, type HealthOptions } from "./health.ts";
+import { loadUndici } from "./undici.ts";
 
 /** undici closes a connection a second before the peer says it will; this is for peers that say nothing. */
 const keepAliveMs = 4_000;
@@ -47,8 +48,9 @@ export class Endpoint {
     this.breaker = breaker;
     this.basePath = pathname.replace(/\/+$/, "");
     this.#connect = { timeout: connectMs, ...(ca === undefined ? {} : { ca }) };
+    const { Pool: UndiciPool } = loadUndici();
     this.#makePool = () =>
-      new Pool(origin, {
+      new UndiciPool(origin, {
         connections,
         connect: this.#connect,
         keepAliveTimeout: keepAliveMs,

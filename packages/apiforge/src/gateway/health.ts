@@ -1,6 +1,7 @@
-import { Client } from "undici";
+import type { Client } from "undici";
 
 import type { Clock, Timer } from "../kernel/index.ts";
+import { loadUndici } from "./undici.ts";
 
 /** Asks an endpoint in a steady rhythm whether it is well, whatever requests it gets. */
 export interface HealthOptions {
@@ -54,7 +55,8 @@ export class Health {
   /** Begins to ask, at once. */
   start(connect: Client.Options): void {
     // A connection of its own: behind requests that wait for one of theirs it would be late.
-    this.#client = new Client(this.#origin, connect);
+    const { Client: UndiciClient } = loadUndici();
+    this.#client = new UndiciClient(this.#origin, connect);
     void this.#ask(this.#client);
   }
 
