@@ -46,7 +46,8 @@ export { TrustedProxies } from "./trusted-proxies.ts";
 export { asksForWebSocket } from "./upgrades.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
-export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";
+export { createEdge } from "./edge.ts";
+export type { Edge, EdgeOptions } from "./edge-options.ts";
 export {
   badRequest,
   conflict,
