@@ -31,6 +31,7 @@ type AnyRouteOptions = RouteOptions<
 
 type OfRoutes =
   | "auth"
+  | "certificate"
   | "roles"
   | "scopes"
   | "params"
