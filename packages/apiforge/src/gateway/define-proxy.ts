@@ -11,6 +11,7 @@ import {
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
 
+import { unknownOutcome } from "./idempotency.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
 import { shapingOf, type ShapingOptions } from "./shaping.ts";
 import type { Upstream } from "./upstream.ts";
@@ -56,6 +57,12 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
   readonly upstream: Upstream;
   /** Without one, a body of any type is passed on as it arrives. With a schema the upstream gets the JSON of what was checked. */
   readonly body?: Schema | "bytes";
+  /**
+   * Methods that write take an `Idempotency-Key`: the request is recorded before it is sent, and its
+   * answer then, for 24 h; see docs/reference/upstream-keys.md. Bodies, and answers up to `maxReplyBytes`, are
+   * held for it. Without `retry.keyed` of the upstream nothing is ever sent twice. Default: keys are passed on like any other field.
+   */
+  readonly idempotency?: "optional" | "required";
   /** Taken away from the front of the path, for instance `/orders`. */
   readonly stripPrefix?: string;
   /** The upstream gets the `Host` that the client sent; default its own. */
@@ -81,6 +88,9 @@ const anyReplies: Replies = { 200: null };
  */
 export function defineProxy(options: ProxyOptions): Route[] {
   const { path, methods = allMethods } = options;
+  if (options.idempotency !== undefined && options.auth === "none") {
+    throw new TypeError(`Proxy ${path}: keys of callers that nothing tells apart share one space`);
+  }
   const end = path.endsWith(wildcard) ? wildcard : "";
   const prefix = path.slice(0, path.length - end.length) || "/";
   return methods.map((method) => {
@@ -93,13 +103,15 @@ export function defineProxy(options: ProxyOptions): Route[] {
       handler: neverCalled,
     });
     const whole = end === "" ? prefix : `${prefix === "/" ? "" : prefix}${end}`;
-    return { ...route, path: whole, relay: relayOf(options, route) };
+    const idempotency = route.method === "GET" ? "none" : (options.idempotency ?? "none");
+    return { ...route, path: whole, idempotency, relay: relayOf(options, route) };
   });
 }
 
-/** What a route knows of it; a GET has no body. */
-function routeOptions({ body, ...options }: ProxyOptions, method: Method) {
-  return method === "GET" || body === undefined ? options : { ...options, body };
+/** What a route knows of it; a GET has no body, and one that a key is good for is read before it is sent. */
+function routeOptions({ body, idempotency, ...options }: ProxyOptions, method: Method) {
+  const read = body ?? (idempotency === undefined ? undefined : "bytes");
+  return method === "GET" || read === undefined ? options : { ...options, body: read };
 }
 
 function relayOf(options: ProxyOptions, route: Route): Relay {
@@ -113,8 +125,10 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
     shaping: shapingOf(route, options),
   };
+  const keys = { areKnown: options.upstream.retry.keyed, unknownOutcome };
   return {
     backend: options.upstream,
+    ...(options.idempotency === undefined ? {} : { keys }),
     takesWebSockets: plan.takesWebSockets,
     begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
   };

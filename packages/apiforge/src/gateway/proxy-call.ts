@@ -18,10 +18,11 @@ import {
   requestHeaders,
   type RequestHeaderOptions,
 } from "./headers/request-headers.ts";
+import { afterwards, answerKeyed, withUpstreamKey } from "./idempotency.ts";
 import { pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
 import type { Shaping } from "./shaping.ts";
-import { shapeAnswer, shapeRequest, type ShapedRequest } from "./shaping-call.ts";
+import { shapeAnswer, shapeRequest, type ShapedEnds, type ShapedRequest } from "./shaping-call.ts";
 import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -62,6 +63,8 @@ export class ProxyCall implements AttemptOwner {
   #shaped: ShapedRequest | undefined;
   #attempts = 0;
   #isSettled = false;
+  /** Something of the request may have reached an endpoint. */
+  #wasSent = false;
 
   constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder) {
     this.#plan = plan;
@@ -98,15 +101,25 @@ export class ProxyCall implements AttemptOwner {
     else breaker?.answer();
     if (this.#plan.upstream.retry.statuses.includes(status) && this.#mayRetry(true)) {
       attempt.abandon();
+      this.#wasSent = true;
       return this.#retry();
     }
     const { shaping } = this.#plan;
-    if (shaping === undefined) return this.#settle(attempt, attempt);
-    shapeAnswer(shaping, attempt, this.#exchange, this.#isRepeatable(), {
+    const { upstreamCall: call } = this.#exchange;
+    if (shaping === undefined && call === undefined) return this.#settle(attempt, attempt);
+    const ends: ShapedEnds = {
       isPersonal: this.isPersonal,
       answer: (selfWritten) => this.#settle(attempt, selfWritten),
       refuse: (error) => this.#refuseAnswer(attempt, error),
-    });
+    };
+    const exchange = this.#exchange;
+    const isRepeatable = this.#isRepeatable();
+    if (call !== undefined) {
+      const isRepeated = this.#wasSent;
+      answerKeyed({ call, shaping, attempt, exchange, isRepeatable, isRepeated }, ends);
+    } else if (shaping !== undefined) {
+      shapeAnswer(shaping, attempt, exchange, isRepeatable, ends);
+    }
   }
 
   upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
@@ -132,6 +145,7 @@ export class ProxyCall implements AttemptOwner {
     if (failure.cause instanceof BodyTooLarge) return this.#refuseBody();
     if (failure.cause instanceof BodyCutShort) return this.#clientClosed();
     this.#lastEndpoint?.breaker.fail();
+    this.#wasSent ||= failure.wasSent;
     // An upstream that is slow, or speaks no HTTP, is no better the second time.
     const isOfConnection = !failure.type.startsWith("http_");
     if (isOfConnection && this.#mayRetry(failure.wasSent)) this.#retry();
@@ -183,7 +197,10 @@ export class ProxyCall implements AttemptOwner {
       return true;
     } catch (error) {
       this.#isSettled = true;
-      this.#responder.refuse(this.#exchange, error);
+      const { upstreamCall: call } = this.#exchange;
+      const tell = (): void => this.#responder.refuse(this.#exchange, error);
+      if (call === undefined) tell();
+      else afterwards(this.#exchange, call.release(), tell);
       return false;
     }
   }
@@ -206,7 +223,9 @@ export class ProxyCall implements AttemptOwner {
     const { headers: given } = this.#exchange;
     const body = this.#body;
     const shaped = this.#shaped;
-    const headers = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
+    const { upstreamCall: call } = this.#exchange;
+    const own = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
+    const headers = call === undefined ? own : withUpstreamKey(own, call);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
     const path = endpoint.basePath + (shaped?.path ?? this.#path());
@@ -225,7 +244,8 @@ export class ProxyCall implements AttemptOwner {
   }
 
   #isRepeatable(): boolean {
-    const { method, headers } = this.#exchange;
+    const { method, headers, upstreamCall } = this.#exchange;
+    if (upstreamCall !== undefined) return this.#plan.upstream.retry.keyed;
     if (repeatable.has(method)) return true;
     return this.#plan.upstream.retry.keyed && headers["idempotency-key"] !== undefined;
   }
@@ -260,8 +280,15 @@ export class ProxyCall implements AttemptOwner {
 
   #refuse(failure: UpstreamFailure): void {
     this.#isSettled = true;
-    this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
-    this.#responder.refuse(this.#exchange, failureError(failure, this.#isRepeatable()));
+    const { upstreamCall: call } = this.#exchange;
+    const wasSent = failure.wasSent || (call !== undefined && this.#wasSent);
+    const tell = (): void => {
+      this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
+      const error = failureError({ ...failure, wasSent }, this.#isRepeatable());
+      this.#responder.refuse(this.#exchange, error);
+    };
+    if (call === undefined) tell();
+    else afterwards(this.#exchange, wasSent ? call.giveUp() : call.release(), tell);
   }
 
   #refuseAnswer({ status }: Attempt, error: unknown): void {
@@ -280,6 +307,8 @@ export class ProxyCall implements AttemptOwner {
   }
 
   readonly #clientClosed = (): void => {
+    // What is recorded as begun is brought to its end: whoever repeats it finds the answer.
+    if (this.#exchange.upstreamCall !== undefined) return;
     this.#attempt?.abandon();
     this.#tunnel?.abandon();
     if (this.#isSettled) return;
