@@ -269,6 +269,8 @@ function createServer(
     connectionsCheckingInterval: timeoutCheckIntervalMs,
     // Node would answer a missing Host without our envelope; the guard does it.
     requireHostHeader: false,
+    // A request without a body has none to read to its end, which took 1 us of it.
+    optimizeEmptyRequests: true,
   };
   const server = Fastify({
     logger: false,
