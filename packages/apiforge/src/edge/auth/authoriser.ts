@@ -47,7 +47,10 @@ export class Authoriser<Verified extends VerifiedToken> {
   readonly #parts: AuthoriserParts<Verified>;
   readonly #known: AuthoriserCache<Entry<Verified>>;
   readonly #underWay = new Map<string, Promise<Entry<Verified>>>();
-  readonly #last = new WeakMap<object, { readonly text: string; readonly entry: Entry<Verified> }>();
+  readonly #last = new WeakMap<
+    object,
+    { readonly text: string; readonly entry: Entry<Verified> }
+  >();
 
   constructor(parts: AuthoriserParts<Verified>) {
     this.#parts = parts;

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../kernel/index.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Exchange } from "../exchange.ts";
+import type { Route } from "../route.ts";
 import type { Answered } from "./observe.ts";
 
 /** Takes text that is one or more whole lines. */
@@ -14,7 +15,11 @@ const pinoWarn = 40;
 const maxPathChars = 1_024;
 
 const flushAfterMs = 20;
-const flushAtChars = 16_384;
+/** Each write wakes a thread, which has a share of the line's cost when writes are small. */
+const flushAtChars = 65_536;
+
+// Text that JSON has as it is.
+const plainText = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /**
  * Writes the access log as pino would: the same line, put together by hand for its known fields, and
@@ -24,6 +29,7 @@ export class AccessLines {
   readonly #sink: LineSink;
   readonly #clock: Clock;
   readonly #callers = new WeakMap<Principal, string>();
+  readonly #routes = new WeakMap<Route, string>();
   #pending = "";
   #timer: Timer | undefined;
   #stampMs = Number.NaN;
@@ -55,9 +61,9 @@ export class AccessLines {
     const { method, route, id, principal, traceId, failureCode } = exchange;
     const level = status >= 500 ? pinoWarn : pinoInfo;
     let line = `{"level":${level},"time":"${this.#time()}","method":"${method}"`;
-    if (route !== undefined) line += `,"route":${JSON.stringify(route.path)}`;
-    line += `,"path":${JSON.stringify(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
-    line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${JSON.stringify(id)}`;
+    if (route !== undefined) line += this.#route(route);
+    line += `,"path":${quoted(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
+    line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${quoted(id)}`;
     if (traceId !== undefined) line += `,"traceId":"${traceId}"`;
     if (principal !== undefined) line += this.#caller(principal);
     if (isReplay) line += `,"replay":true`;
@@ -74,6 +80,14 @@ export class AccessLines {
     return this.#stamp;
   }
 
+  #route(route: Route): string {
+    const known = this.#routes.get(route);
+    if (known !== undefined) return known;
+    const field = `,"route":${JSON.stringify(route.path)}`;
+    this.#routes.set(route, field);
+    return field;
+  }
+
   #caller(principal: Principal): string {
     const known = this.#callers.get(principal);
     if (known !== undefined) return known;
@@ -83,6 +97,11 @@ export class AccessLines {
     this.#callers.set(principal, fields);
     return fields;
   }
+}
+
+/** `text` as JSON has it; the test takes half the time of `JSON.stringify`. */
+function quoted(text: string): string {
+  return plainText.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** The path as it was sent, without its query, cut to 1,024 characters. */
