@@ -26,8 +26,8 @@ export default defineConfig({
     // Most tests wait for disks, sockets and child processes: two at once even on one core.
     maxWorkers: Math.max(2, availableParallelism()),
     // Generous, because a slow machine is no bug; a test that needs them waits for a lost event.
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
     teardownTimeout: 30_000,
     restoreMocks: true,
     unstubEnvs: true,

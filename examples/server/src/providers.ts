@@ -5,8 +5,10 @@ import {
   type Crm,
   type PatientMessages,
 } from "@apiforge/example-clinic";
+import type { Mailer } from "@apiforge/example-public-api";
 
 import { startSandboxProcess } from "./sandbox-process.ts";
+import { readSmtp, sandboxSmtp } from "./smtp.ts";
 import { readTwilio, sandboxTwilio, type TwilioSender } from "./twilio.ts";
 
 /** The providers that the example systems talk to: the real ones where they are configured. */
@@ -15,6 +17,7 @@ export interface Providers {
   readonly messages: PatientMessages;
   readonly crm: Crm;
   readonly twilio: TwilioSender;
+  readonly mailer: Mailer;
   /** Where the sandbox shows what it received; undefined when every provider is real. */
   readonly sandboxUrl: string | undefined;
   stop(): Promise<void>;
@@ -42,7 +45,8 @@ export async function connectProviders(
   const given = (name: keyof typeof endpoints) =>
     environment[endpoints[name].variable] || undefined;
   const twilio = readTwilio(environment);
-  const isReal = given("slack") && given("messages") && given("crm") && twilio;
+  const mailer = readSmtp(environment);
+  const isReal = given("slack") && given("messages") && given("crm") && twilio && mailer;
   const sandbox = isReal ? undefined : await startSandboxProcess(sandboxPort);
   const urlOf = (name: keyof typeof endpoints): string =>
     given(name) ?? `${sandbox?.url}${endpoints[name].path}`;
@@ -51,6 +55,7 @@ export async function connectProviders(
     messages: createHttpPatientMessages({ url: urlOf("messages") }),
     crm: createHttpCrm({ url: urlOf("crm") }),
     twilio: twilio ?? sandboxTwilio(environment, `${sandbox?.url}`),
+    mailer: mailer ?? (await sandboxSmtp(environment, `${sandbox?.url}`)),
     sandboxUrl: sandbox?.url,
     stop: async () => sandbox?.stop(),
   };

@@ -1,3 +1,4 @@
+import { publicApiPlans } from "@apiforge/example-public-api";
 import { ApiForgeError, createForge, runForge, Tokens } from "apiforge";
 
 import { connectProviders } from "./providers.ts";
@@ -21,7 +22,11 @@ export async function serve(): Promise<void> {
     const own = Promise.withResolvers<string>();
     const tokens = new Tokens({ issuer: process.env["APIFORGE_PUBLIC_URL"] || ownIssuer });
     const systems = exampleSystems({ ...providers, tokens }, own.promise);
-    const forge = await createForge(systems, { tokens, api, limits: { shown: true } });
+    const forge = await createForge(systems, {
+      tokens,
+      api,
+      limits: { plans: publicApiPlans, shown: true },
+    });
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     collectStartGarbage();

@@ -3,6 +3,7 @@ import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { mobile } from "@apiforge/example-mobile";
 import { projects } from "@apiforge/example-projects";
+import { publicApi } from "@apiforge/example-public-api";
 import { slackTiers } from "@apiforge/example-slack-tiers";
 import { storefront } from "@apiforge/example-storefront";
 import { apiKeys, auditLog, type System, type Tokens } from "apiforge";
@@ -25,6 +26,7 @@ export function exampleSystems(
   services: SystemServices,
   ownUrl: Promise<string>,
 ): readonly System[] {
+  const keys = apiKeys();
   return [
     projects(services.slack),
     clinic({ messages: services.messages, crm: services.crm, alarms: services.slack }),
@@ -34,8 +36,9 @@ export function exampleSystems(
     slackTiers(),
     storefront(),
     mobile({ texts: services.messages, tokens: services.tokens }),
+    publicApi({ mailer: services.mailer, keys }),
+    keys,
     auditLog(),
-    apiKeys(),
   ];
 }
 

@@ -27,6 +27,18 @@ describe.for(storeNames)("the example server as a gateway, %s", (store) => {
     return { authorization: `Bearer ${await deployment.token({ sub, tenant })}` };
   }
 
+  /** A key for stations, of a plan. */
+  async function keyOf(index: number, plan: string): Promise<string> {
+    const body = { name: `Key ${index}`, scopes: ["stations:read"], plan };
+    const answer = await fetch(`${server.url}/v1/keys`, {
+      method: "POST",
+      headers: { ...(await fieldsOf("usr_admin")), "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    expect(answer.status).toBe(201);
+    return ((await answer.json()) as { key: string }).key;
+  }
+
   async function assertPassed(described: Omit<Parameters<typeof gatewayChecks>[0], "url">) {
     const checks = gatewayChecks({ url: server.url, ...described });
     const outcomes = await runChecks(checks);
@@ -45,6 +57,65 @@ describe.for(storeNames)("the example server as a gateway, %s", (store) => {
         alias: "X-Idempotency-Key",
         bareKeys: true,
         replayedField: "Idempotent-Replayed",
+      },
+    });
+  });
+
+  test("ordering a dish needs an idempotency key", async () => {
+    const headers = await fieldsOf("usr_hungry");
+    const path = "/mobile/orders";
+    const dish = { dishId: "dish_ramen", note: "{mark}" };
+    const create = { method: "POST", path, headers, body: dish };
+    await assertPassed({
+      idempotency: {
+        create,
+        otherBody: { ...dish, dishId: "dish_pizza" },
+        effects: { path: `${path}?limit=100&fields=note`, headers },
+        otherCallers: [await fieldsOf("usr_hungrier"), await fieldsOf("usr_hungry", "ten_two")],
+        keyRequired: create,
+        alias: "X-Idempotency-Key",
+        bareKeys: true,
+        replayedField: "Idempotent-Replayed",
+      },
+    });
+  });
+
+  test.for([
+    ["X-Api-Key", "{key}"],
+    ["Authorization", "Bearer {key}"],
+  ])("keys for stations are rotated and revoked, sent as %s", async ([field, value]) => {
+    const headers = await fieldsOf("usr_admin");
+    const managed = (method: string, more = "", body?: object) => ({
+      method,
+      path: `/v1/keys/{id}${more}`,
+      headers,
+      ...(body === undefined ? {} : { body }),
+    });
+    await assertPassed({
+      keys: {
+        create: { method: "POST", path: "/v1/keys", headers, body: { scopes: ["stations:read"] } },
+        rotate: managed("POST", "/rotate", {}),
+        rotateAtOnce: managed("POST", "/rotate", { overlapSeconds: 0 }),
+        revoke: managed("DELETE"),
+        show: managed("GET"),
+        use: { path: "/public-api/stations" },
+        field,
+        value,
+      },
+    });
+  });
+
+  test("keys of the free plan keep its limit, each for itself", async () => {
+    const callers = await Promise.all(
+      Array.from({ length: 7 }, async (_, index) => ({ "x-api-key": await keyOf(index, "free") })),
+    );
+    await assertPassed({
+      limits: {
+        request: { path: "/public-api/stations/sta_park" },
+        limit: 60,
+        windowSeconds: 60,
+        callers,
+        legacyFields: true,
       },
     });
   });

@@ -1,5 +1,6 @@
 import { createSlackWebhook } from "@apiforge/connector-slack";
 import { createHttpCrm, createHttpPatientMessages } from "@apiforge/example-clinic";
+import { createSmtpMailer } from "@apiforge/example-public-api";
 import {
   createDeployment,
   createHttpClient,
@@ -32,6 +33,7 @@ const routes = exampleSystems(
     messages: createHttpPatientMessages({ url: nowhere }),
     crm: createHttpCrm({ url: nowhere }),
     twilio: sandboxTwilio({}, nowhere),
+    mailer: createSmtpMailer({ url: "smtp://127.0.0.1:9", from: "keys@api.test" }),
     tokens: new Tokens({ issuer: "https://api.test" }),
   },
   Promise.resolve(nowhere),
@@ -51,6 +53,8 @@ const bodies = {
   },
   "POST /graphql": { query: "{ __typename }" },
   "POST /slack/messages": { text: "Message of the owner" },
+  "POST /public-api/registrations": { email: "ada@example.com" },
+  "POST /public-api/registrations/verify": { code: "nothing" },
   "POST /mobile/log-ins": { phone: "+15551230009" },
   "POST /mobile/log-ins/:id/code": { code: "000000" },
   "POST /mobile/orders": { dishId: "dish_ramen", note: "Note of the owner" },
@@ -61,7 +65,7 @@ const bodies = {
 };
 
 // Whoever calls them leaves something behind.
-const openToAll = ["POST /mobile/log-ins"];
+const openToAll = ["POST /mobile/log-ins", "POST /public-api/registrations"];
 
 const queries = { "GET /graphql": "?query=%7B__typename%7D" };
 
@@ -125,6 +129,10 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
       await eventually("the event of the message", async () => {
         const events = await client.request({ path: "/slack/events", token });
         return events.body.includes("of the owner");
+      });
+      await eventually("the notice of the order", async () => {
+        const home = await client.request({ path: "/mobile/home?fields=notices.text", token });
+        return home.body.includes("Ramen");
       });
     });
 

@@ -125,6 +125,7 @@ test("with every provider configured no sandbox is started", async () => {
     SLACK_WEBHOOK_URL: "http://127.0.0.1:9/services/T/B/x",
     CLINIC_SMS_URL: "http://127.0.0.1:9/sms",
     CLINIC_CRM_URL: "http://127.0.0.1:9/crm",
+    SMTP_URL: "smtp://127.0.0.1:9",
     ...twilioAccount,
   });
   expect(server.stdout()).not.toContain("Sandbox");
@@ -137,6 +138,7 @@ test.for([
   [{ TWILIO_MESSAGES_PER_SECOND: "0" }, "TWILIO_MESSAGES_PER_SECOND: 0 is not a rate"],
   [{ TWILIO_SPENDING_CAP_USD: "lots" }, "TWILIO_SPENDING_CAP_USD: lots is not an amount"],
   [{ TWILIO_PRICES_USD: "cheap" }, "TWILIO_PRICES_USD: cheap is not a price list"],
+  [{ SMTP_URL: "http://127.0.0.1:9" }, "SMTP_URL: its value is no smtp:// or smtps:// address"],
   [{ REPOS_DOCUMENTS: "none" }, "REPOS_DOCUMENTS: none is neither any nor listed"],
 ] as const)("%j keeps it from starting, with the reason", async ([env, reason]) => {
   await using server = spawnProcess({

@@ -48,7 +48,7 @@ afterAll(() => sandbox.stop());
 describe.concurrent.for(storeNames)("%s", (store) => {
   test.for(cases)(
     "a kill at $point loses nothing and doubles nothing",
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async (crash, { expect }) => {
       await using deployment = await createDeployment({
         store,
@@ -102,7 +102,7 @@ describe.concurrent.for(storeNames)("%s", (store) => {
 
   test(
     "an alert that was delivered and not acknowledged is delivered again, not lost",
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async ({ expect }) => {
       await using deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
       const { sandbox } = deployment;

@@ -37,6 +37,14 @@ const personal = defineRoute({
   replies: { 200: z.object({}) },
   handler: () => ({ status: 200, body: {}, headers: { vary: "Accept" } }),
 });
+const ofAnyCredential = defineRoute({
+  method: "GET",
+  path: "/of-any-credential",
+  auth: "optional",
+  cache: { maxAgeSeconds: 1 },
+  replies: { 200: z.object({}) },
+  handler: () => ({ status: 200, body: {} }),
+});
 const streamed = defineRoute({
   method: "GET",
   path: "/streamed",
@@ -60,7 +68,7 @@ async function* numbers() {
 
 let harness: Harness;
 beforeAll(async () => {
-  harness = await startHarness([thing, text, personal, streamed, plain]);
+  harness = await startHarness([thing, text, personal, ofAnyCredential, streamed, plain]);
 });
 afterAll(() => harness.stop());
 
@@ -140,6 +148,11 @@ test("the caller's own cache may keep what the route declares, apart for each to
       vary: "Accept, Authorization",
     });
   }
+});
+
+test("where keys are taken it is kept apart for each key as well", async () => {
+  const answer = await read("/of-any-credential");
+  expect(answer.headers["vary"]).toBe("Authorization, X-Api-Key");
 });
 
 test("a tag alone leaves the answer to a principal out of every cache", async () => {

@@ -1,10 +1,16 @@
 /*
  * Preloaded into a server process under test (`node --import`). It pauses the process at the point
- * that APIFORGE_CRASH_POINT names, and ends it when the test process is gone.
+ * that APIFORGE_CRASH_POINT names, from the signal on, and ends it when the test process is gone.
  */
 import { writeSync } from "node:fs";
 import { onPoint } from "apiforge/internal/kernel";
-import { crashPointVariable, parsePausePoint, pausedLine } from "./crash-point.ts";
+import {
+  armedLine,
+  armSignal,
+  crashPointVariable,
+  parsePausePoint,
+  pausedLine,
+} from "./crash-point.ts";
 
 const parentCheckMs = 1_000;
 const parentPid = process.ppid;
@@ -48,4 +54,10 @@ function pauseAt(wanted: { readonly point: string; readonly nth: number }): void
 
 setInterval(dieWithoutParent, parentCheckMs).unref();
 const pausePoint = process.env[crashPointVariable];
-if (pausePoint !== undefined) pauseAt(parsePausePoint(pausePoint));
+if (pausePoint !== undefined) {
+  const wanted = parsePausePoint(pausePoint);
+  process.once(armSignal, () => {
+    pauseAt(wanted);
+    writeLine(armedLine);
+  });
+}

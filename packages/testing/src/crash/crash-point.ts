@@ -3,7 +3,7 @@ import type { CrashPoint } from "apiforge/internal/kernel";
 /** Name of the environment variable that tells the child where to pause. */
 export const crashPointVariable = "APIFORGE_CRASH_POINT";
 
-/** Where a server process pauses: at the `nth` time (default 1) that it reaches `point`. */
+/** Where a server process pauses: at the `nth` time (default 1) that it reaches `point` since it serves. */
 export interface PausePoint {
   readonly point: CrashPoint;
   readonly nth?: number;
@@ -31,3 +31,12 @@ export function parsePausePoint(text: string): { readonly point: string; readonl
 export function pausedLine(point: string): string {
   return `APIForge paused at ${point}`;
 }
+
+/**
+ * Tells a process that it serves, and that points count from now on: what a server commits while it
+ * starts (its first signing key) is not what a test wants to stop at. It answers with {@link armedLine}.
+ */
+export const armSignal = "SIGUSR2";
+
+/** The line that a process prints to stdout when points count. */
+export const armedLine = "APIForge pauses from now on";

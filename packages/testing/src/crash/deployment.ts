@@ -71,6 +71,7 @@ export async function createDeployment(options: DeploymentOptions): Promise<Depl
     SLACK_WEBHOOK_URL: sandbox.slackWebhookUrl,
     CLINIC_SMS_URL: `${sandbox.url}/sms/`,
     CLINIC_CRM_URL: `${sandbox.url}/crm/`,
+    SMTP_URL: sandbox.smtpUrl,
     ...sandbox.twilioEnv,
     ...(postgres === undefined ? {} : { DATABASE_URL: postgres.url }),
     ...options.env,

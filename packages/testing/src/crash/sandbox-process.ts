@@ -29,6 +29,8 @@ export interface SandboxProcess extends AsyncDisposable {
   readonly url: string;
   /** For `SLACK_WEBHOOK_URL`. */
   readonly slackWebhookUrl: string;
+  /** For `SMTP_URL`. */
+  readonly smtpUrl: string;
   /** The variables of its Twilio account, with limits that no test meets by accident. */
   readonly twilioEnv: Readonly<Record<string, string>>;
   /**
@@ -66,13 +68,15 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     provider: string,
     method: string,
     resource: string,
-    body: unknown,
+    body?: unknown,
   ): Promise<unknown> {
     const path = `/_sandbox/${provider}/${resource}`;
     const answer = await client.request({ method, path, ...(body === undefined ? {} : { body }) });
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.body}`);
     return answer.body === "" ? undefined : answer.json();
   }
+
+  const { url: smtpUrl } = (await controlOf("mail", "GET", "address")) as { url: string };
 
   async function stop(): Promise<void> {
     await client.close();
@@ -81,6 +85,7 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
 
   return {
     url,
+    smtpUrl,
     slackWebhookUrl: `${url}${webhookPath}`,
     twilioEnv: {
       TWILIO_ACCOUNT_SID: `AC${"0".repeat(32)}`,

@@ -4,9 +4,9 @@ export interface CorsOptions {
   readonly origins: readonly string[] | "*";
   /** Methods that a page may use; default those of the routes that this applies to. */
   readonly methods?: readonly string[];
-  /** Request headers that a page may set; default those that APIForge itself reads. */
+  /** Request headers that a page may set; default those that APIForge itself reads (of versions `API-Version`: list another name here). */
   readonly headers?: readonly string[];
-  /** Answer headers that a page may read; default those that APIForge itself sets. */
+  /** Answer headers that a page may read; default those that APIForge itself sets (`API-Version` likewise). */
   readonly exposedHeaders?: readonly string[];
   /** True lets cookies and client certificates through. Default false; not with `*`. */
   readonly credentials?: boolean;
@@ -25,17 +25,19 @@ export interface CorsPolicy {
 }
 
 const readHeaders = [
-  "Accept-Version",
+  "API-Version",
   "Authorization",
   "Content-Type",
   "Idempotency-Key",
   "If-Match",
   "If-None-Match",
   "traceparent",
+  "X-Api-Key",
   "X-Idempotency-Key",
   "X-Request-Id",
 ];
 const writtenHeaders = [
+  "API-Version",
   "Deprecation",
   "ETag",
   "Idempotent-Replayed",

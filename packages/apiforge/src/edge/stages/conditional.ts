@@ -5,6 +5,7 @@ import type { ErrorHooks } from "../evidence/error-hooks.ts";
 import type { Exchange } from "../exchange.ts";
 import { addToList } from "../list-header.ts";
 import type { Outgoing } from "../outgoing.ts";
+import type { Auth } from "../route.ts";
 import type { Stage } from "../stage.ts";
 import { failureAnswer } from "./fail.ts";
 
@@ -17,14 +18,14 @@ export function conditional(errorHooks: ErrorHooks): Stage {
     if (route === undefined) return undefined;
     const { etag, cacheControl } = route;
     if (!etag && cacheControl === undefined) return undefined;
-    const isPersonal = route.auth !== "none";
+    const callerFields = fieldsOfCaller(route.auth);
     return {
       leave(exchange, outgoing) {
         if (outgoing.answer.status !== 200) return undefined;
         const kept =
           cacheControl === undefined
             ? outgoing
-            : withCacheControl(cacheControl, isPersonal, exchange, outgoing);
+            : withCacheControl(cacheControl, callerFields, exchange, outgoing);
         return etag && kept.stream === undefined ? tagged(exchange, kept, errorHooks) : kept;
       },
     };
@@ -33,7 +34,7 @@ export function conditional(errorHooks: ErrorHooks): Stage {
 
 function withCacheControl(
   cacheControl: string,
-  isPersonal: boolean,
+  callerFields: string | undefined,
   exchange: Exchange,
   outgoing: Outgoing,
 ): Outgoing {
@@ -42,7 +43,13 @@ function withCacheControl(
   const headers = { "cache-control": cacheControl, ...answer.headers };
   const kept = { ...outgoing, answer: { ...answer, headers } };
   // A browser's next user is another caller.
-  return isPersonal ? addToList(exchange, kept, "vary", "Authorization") : kept;
+  return callerFields === undefined ? kept : addToList(exchange, kept, "vary", callerFields);
+}
+
+/** The request fields that say who calls; undefined where nobody is asked. */
+function fieldsOfCaller(auth: Auth): string | undefined {
+  if (auth === "none") return undefined;
+  return auth === "jwt" ? "Authorization" : "Authorization, X-Api-Key";
 }
 
 /** `outgoing` with its tag, or what the preconditions make of it, in the order of section 13.2.2. */
