@@ -15,11 +15,8 @@ const pinoWarn = 40;
 const maxPathChars = 1_024;
 
 const flushAfterMs = 20;
-/** Each write wakes a thread, which has a share of the line's cost when writes are small. */
+/** Each write wakes a thread of libuv's pool. */
 const flushAtChars = 65_536;
-
-// Text that JSON has as it is.
-const plainText = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /**
  * Writes the access log as pino would: the same line, put together by hand for its known fields, and
@@ -62,8 +59,8 @@ export class AccessLines {
     const level = status >= 500 ? pinoWarn : pinoInfo;
     let line = `{"level":${level},"time":"${this.#time()}","method":"${method}"`;
     if (route !== undefined) line += this.#route(route);
-    line += `,"path":${quoted(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
-    line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${quoted(id)}`;
+    line += `,"path":${JSON.stringify(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
+    line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${JSON.stringify(id)}`;
     if (traceId !== undefined) line += `,"traceId":"${traceId}"`;
     if (principal !== undefined) line += this.#caller(principal);
     if (isReplay) line += `,"replay":true`;
@@ -97,11 +94,6 @@ export class AccessLines {
     this.#callers.set(principal, fields);
     return fields;
   }
-}
-
-/** `text` as JSON has it; the test takes half the time of `JSON.stringify`. */
-function quoted(text: string): string {
-  return plainText.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** The path as it was sent, without its query, cut to 1,024 characters. */
