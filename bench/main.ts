@@ -7,6 +7,7 @@ const usage = `Usage: npm run -w bench bench -- <name> [options]
   jobs        no-op jobs against BullMQ, pg-boss and Graphile Worker
   post        POST /api/projects against Fastify + PostgreSQL + Redis + BullMQ
   edge        GET with every stage on against Fastify, NestJS, Hono and Express
+  gateway     requests passed on against nginx, HAProxy, Caddy and the proxies of Node
   batch       a batch of 100,000 and of 1,000,000 items, and what small writes feel of it
   limits      one check of a limit, in memory, written behind and leased, and the memory of its callers
   startup     time to the first answer, memory of an idle server
@@ -19,6 +20,7 @@ const programs: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["jobs", () => import("./jobs/run.ts")],
   ["post", () => import("./post/run.ts")],
   ["edge", () => import("./edge/run.ts")],
+  ["gateway", () => import("./gateway/run.ts")],
   ["batch", () => import("./batch/run.ts")],
   ["limits", () => import("./limits/run.ts")],
   ["startup", () => import("./startup/run.ts")],

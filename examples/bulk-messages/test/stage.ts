@@ -1,18 +1,15 @@
 import { createHmac } from "node:crypto";
 import {
-  createDeployment,
-  createHttpClient,
   eventually,
   type Deployment,
-  type HttpClient,
   type HttpRequest,
   type HttpResponse,
   type ReadyServer,
   type StoreName,
 } from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
 import type { ScenarioRun } from "@apiforge/testing/scenario";
-import { afterAll, beforeAll, expect } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { beforeAll, expect } from "vitest";
 
 /** Who calls. */
 const callers = {
@@ -84,28 +81,15 @@ const authToken = "0".repeat(32);
 
 /** Starts a server before the tests of the surrounding suite and stops it after them. */
 export function bulkStage(store: StoreName, env: Readonly<Record<string, string>> = {}): Stage {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-
+  const { deployment, server, client } = serveDuringTests(store, {}, { env });
   beforeAll(async () => {
-    // Not in the options: those give way to the sandbox's own variables.
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start({ env });
-    client = createHttpClient(server.url);
-    await deployment.sandbox.controlTwilio("PUT", "callbacks", { delayMs: 0 });
+    await deployment().sandbox.controlTwilio("PUT", "callbacks", { delayMs: 0 });
   });
 
-  afterAll(async () => {
-    await client.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
-
-  const token = (name: string): Promise<string> => deployment.token(callers[name as Caller]);
+  const token = (name: string): Promise<string> => deployment().token(callers[name as Caller]);
 
   async function send({ as = "priya", ...request }: Parameters<Stage["send"]>[0]) {
-    return client.request({ ...request, token: await token(as) });
+    return client().request({ ...request, token: await token(as) });
   }
 
   async function status(jobId: string): Promise<JobView> {
@@ -115,9 +99,9 @@ export function bulkStage(store: StoreName, env: Readonly<Record<string, string>
   }
 
   return {
-    client: () => client,
-    deployment: () => deployment,
-    server: () => server,
+    client,
+    deployment,
+    server,
     token,
     send,
     status,
@@ -140,15 +124,15 @@ export function bulkStage(store: StoreName, env: Readonly<Record<string, string>
       return view;
     },
     async asked(part) {
-      const shown = await deployment.sandbox.controlTwilio("GET", "messages");
+      const shown = await deployment().sandbox.controlTwilio("GET", "messages");
       const { messages } = shown as { messages: readonly TwilioRequest[] };
       return messages.filter(({ form }) => form["Body"]?.includes(part) === true);
     },
     async control(method, resource, body) {
-      await deployment.sandbox.controlTwilio(method, resource, body);
+      await deployment().sandbox.controlTwilio(method, resource, body);
     },
     async whileTwilio({ fault, callbacks }, work) {
-      const { sandbox } = deployment;
+      const { sandbox } = deployment();
       if (callbacks !== undefined) await sandbox.controlTwilio("PUT", "callbacks", callbacks);
       if (fault !== undefined) await sandbox.controlTwilio("PUT", "fault", fault);
       try {
@@ -160,13 +144,13 @@ export function bulkStage(store: StoreName, env: Readonly<Record<string, string>
       }
     },
     async callback(form, { query = "", signature } = {}) {
-      const url = `${server.url}/webhooks/twilio/status${query}`;
+      const url = `${server().url}/webhooks/twilio/status${query}`;
       const signed = Object.keys(form)
         .toSorted()
         .reduce((text, name) => text + name + (form[name] ?? ""), url);
       const valid = createHmac("sha1", authToken).update(signed).digest("base64");
       const header = signature === undefined ? valid : signature;
-      return client.request({
+      return client().request({
         method: "POST",
         path: `/webhooks/twilio/status${query}`,
         rawBody: new URLSearchParams(form).toString(),
@@ -176,9 +160,9 @@ export function bulkStage(store: StoreName, env: Readonly<Record<string, string>
         },
       });
     },
-    rows: (sql, values = []) => deployment.inspect((raw) => raw.all(sql, [...values])),
+    rows: (sql, values = []) => deployment().inspect((raw) => raw.all(sql, [...values])),
     storedRows: () =>
-      deployment.inspect(async (raw) => {
+      deployment().inspect(async (raw) => {
         const [row] = await raw.all(countRows);
         return row as Record<string, number>;
       }),

@@ -1,18 +1,14 @@
-import {
-  createDeployment,
-  createHttpClient,
-  type Deployment,
-  type DeploymentOptions,
-  type HttpClient,
-  type HttpRequest,
-  type HttpResponse,
-  type RawRow,
-  type ReadyServer,
-  type StoreName,
+import type {
+  Deployment,
+  DeploymentOptions,
+  HttpRequest,
+  HttpResponse,
+  RawRow,
+  StoreName,
 } from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
 import type { ScenarioRun } from "@apiforge/testing/scenario";
-import { afterAll, beforeAll, expect } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { expect } from "vitest";
 
 /** Who a request comes from. */
 const agents = {
@@ -83,29 +79,12 @@ export function clinicStage(
   store: StoreName,
   options: Pick<DeploymentOptions, "entry" | "env"> = {},
 ): Stage {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-  let providers: HttpClient;
+  const { deployment, server, client, providers } = serveDuringTests(store, options);
 
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl(), ...options });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-    providers = createHttpClient(deployment.sandbox.url);
-  });
-
-  afterAll(async () => {
-    await client.close();
-    await providers.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
-
-  const token = (name: string): Promise<string> => deployment.token(agents[name as AgentName]);
+  const token = (name: string): Promise<string> => deployment().token(agents[name as AgentName]);
 
   async function send({ as = "sarah", ...request }: StageRequest): Promise<HttpResponse> {
-    return client.request({ ...request, token: await token(as) });
+    return client().request({ ...request, token: await token(as) });
   }
 
   function book(slotId: string, booking: BookOptions = {}): Promise<HttpResponse> {
@@ -121,14 +100,14 @@ export function clinicStage(
   }
 
   async function control(method: string, path: string, body?: object): Promise<HttpResponse> {
-    return providers.request({ method, path, ...(body === undefined ? {} : { body }) });
+    return providers().request({ method, path, ...(body === undefined ? {} : { body }) });
   }
 
   return {
     store,
-    client: () => client,
-    deployment: () => deployment,
-    log: () => server.stdout(),
+    client,
+    deployment,
+    log: () => server().stdout(),
     token,
     send,
     book,
@@ -138,8 +117,8 @@ export function clinicStage(
       return response.json() as Booked;
     },
     rowsOf: (table) =>
-      deployment.inspect((raw) => raw.all(`select * from ${tableOf(store, table)}`)),
-    audit: () => deployment.inspect((raw) => raw.all("select * from forge_audit order by n")),
+      deployment().inspect((raw) => raw.all(`select * from ${tableOf(store, table)}`)),
+    audit: () => deployment().inspect((raw) => raw.all("select * from forge_audit order by n")),
     async inbox(name) {
       const answer = await control("GET", `/_sandbox/${name}/messages`);
       return (answer.json() as { messages: InboxDelivery[] }).messages;
@@ -148,7 +127,7 @@ export function clinicStage(
       await control(fault === undefined ? "DELETE" : "PUT", `/_sandbox/${name}/fault`, fault);
     },
     storedRows() {
-      return deployment.inspect(async (raw) => {
+      return deployment().inspect(async (raw) => {
         const [row] = await raw.all(countRows(store));
         return row as Record<string, number>;
       });

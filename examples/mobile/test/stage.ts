@@ -1,15 +1,12 @@
 import {
-  createDeployment,
-  createHttpClient,
   eventually,
   type Deployment,
   type HttpClient,
   type HttpResponse,
-  type ReadyServer,
   type StoreName,
 } from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
-import { afterAll, beforeAll, expect } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { expect } from "vitest";
 
 /** The pair that a log-in and each refresh answer. */
 export interface TokenPair {
@@ -40,26 +37,10 @@ interface Delivery {
 
 /** Starts a server before the tests of the surrounding suite and stops it after them. */
 export function mobileStage(store: StoreName): Stage {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-  let providers: HttpClient;
-
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-    providers = createHttpClient(deployment.sandbox.url);
-  });
-  afterAll(async () => {
-    await client.close();
-    await providers.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { deployment, client, providers } = serveDuringTests(store);
 
   async function begin(phone: string): Promise<string> {
-    const answer = await client.request({
+    const answer = await client().request({
       method: "POST",
       path: "/mobile/log-ins",
       body: { phone },
@@ -69,7 +50,7 @@ export function mobileStage(store: StoreName): Stage {
   }
 
   async function codesOf(phone: string): Promise<readonly string[]> {
-    const answer = await providers.request({ path: "/_sandbox/sms/messages" });
+    const answer = await providers().request({ path: "/_sandbox/sms/messages" });
     const { messages } = answer.json() as { messages: readonly Delivery[] };
     return messages
       .filter(({ body }) => body.to === phone)
@@ -84,12 +65,12 @@ export function mobileStage(store: StoreName): Stage {
 
   function prove(logInId: string, code: string): Promise<HttpResponse> {
     const path = `/mobile/log-ins/${logInId}/code`;
-    return client.request({ method: "POST", path, body: { code } });
+    return client().request({ method: "POST", path, body: { code } });
   }
 
   return {
-    deployment: () => deployment,
-    client: () => client,
+    deployment,
+    client,
     begin,
     codeOf,
     prove,
@@ -105,10 +86,10 @@ export function mobileStage(store: StoreName): Stage {
       });
       const headers = { "content-type": "application/x-www-form-urlencoded" };
       const rawBody = form.toString();
-      return client.request({ method: "POST", path: "/oauth/token", headers, rawBody });
+      return client().request({ method: "POST", path: "/oauth/token", headers, rawBody });
     },
     async setFault(fault) {
-      await providers.request({ method: "PUT", path: "/_sandbox/sms/fault", body: fault });
+      await providers().request({ method: "PUT", path: "/_sandbox/sms/fault", body: fault });
     },
   };
 }

@@ -1,16 +1,7 @@
-import {
-  createDeployment,
-  createHttpClient,
-  type Deployment,
-  type HttpClient,
-  type HttpRequest,
-  type HttpResponse,
-  type ReadyServer,
-  type StoreName,
-} from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
+import type { Deployment, HttpRequest, HttpResponse, StoreName } from "@apiforge/testing";
 import type { ScenarioRun } from "@apiforge/testing/scenario";
-import { afterAll, beforeAll, expect } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { expect } from "vitest";
 
 import { makeToken, type TokenName } from "./tokens.ts";
 
@@ -46,36 +37,23 @@ const countRows = `select
 
 /** Starts a server before the tests of the surrounding suite and stops it after them. */
 export function projectsStage(store: StoreName): Stage {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
   const tokens = new Map<TokenName, Promise<string>>();
 
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-  });
-
-  afterAll(async () => {
-    await client.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { deployment, client } = serveDuringTests(store);
 
   function token(name: TokenName): Promise<string> {
-    const known = tokens.get(name) ?? makeToken(name, deployment.dataDir);
+    const known = tokens.get(name) ?? makeToken(name, deployment().dataDir);
     tokens.set(name, known);
     return known;
   }
 
   async function send({ as = "priya", ...request }: StageRequest): Promise<HttpResponse> {
-    return client.request({ ...request, token: await token(as) });
+    return client().request({ ...request, token: await token(as) });
   }
 
   return {
-    client: () => client,
-    deployment: () => deployment,
+    client,
+    deployment,
     token: (name) => token(name as TokenName),
     send,
     async create(body, as = "priya") {
@@ -84,7 +62,7 @@ export function projectsStage(store: StoreName): Stage {
       return dataOf(response);
     },
     storedRows() {
-      return deployment.inspect(async (raw) => {
+      return deployment().inspect(async (raw) => {
         const [row] = await raw.all(countRows);
         return row as Record<string, number>;
       });

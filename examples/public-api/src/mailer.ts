@@ -1,5 +1,4 @@
 import { nonRetriable } from "apiforge";
-import { createTransport } from "nodemailer";
 
 /** A mail of plain text. */
 export interface Mail {
@@ -30,14 +29,16 @@ const permanentFailure = 500;
 
 /** Sends mail by SMTP, a connection for each. */
 export function createSmtpMailer({ url, from }: SmtpOptions): Mailer {
-  const transport = createTransport({
-    url,
-    connectionTimeout: timeoutMs,
-    greetingTimeout: timeoutMs,
-    socketTimeout: timeoutMs,
-  });
   return {
     async send(mail) {
+      // With the first mail, not at the start: most runs of the server send none.
+      const { createTransport } = await import("nodemailer");
+      const transport = createTransport({
+        url,
+        connectionTimeout: timeoutMs,
+        greetingTimeout: timeoutMs,
+        socketTimeout: timeoutMs,
+      });
       try {
         await transport.sendMail({ ...mail, from });
       } catch (error) {

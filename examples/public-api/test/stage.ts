@@ -1,15 +1,12 @@
 import {
-  createDeployment,
-  createHttpClient,
   eventually,
   type Deployment,
   type HttpClient,
   type HttpResponse,
-  type ReadyServer,
   type StoreName,
 } from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
-import { afterAll, beforeAll, expect } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { expect } from "vitest";
 
 /** A mail that arrived in the sandbox. */
 export interface Mail {
@@ -52,32 +49,16 @@ export function codeIn({ text }: Mail): string {
 
 /** Starts a server before the tests of the surrounding suite and stops it after them. */
 export function publicApiStage(store: StoreName): Stage {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-  let providers: HttpClient;
-
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-    providers = createHttpClient(deployment.sandbox.url);
-  });
-  afterAll(async () => {
-    await client.close();
-    await providers.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { deployment, client, providers } = serveDuringTests(store);
 
   function register(email: string): Promise<HttpResponse> {
-    return client.request({ method: "POST", path: "/public-api/registrations", body: { email } });
+    return client().request({ method: "POST", path: "/public-api/registrations", body: { email } });
   }
 
   async function mailTo(email: string, nth = 1): Promise<Mail> {
     let mails: readonly (Mail & { readonly to: readonly string[] })[] = [];
     await eventually("the mail", async () => {
-      const answer = await providers.request({ path: "/_sandbox/mail/messages" });
+      const answer = await providers().request({ path: "/_sandbox/mail/messages" });
       const { messages } = answer.json() as { messages: typeof mails };
       mails = messages.filter(({ to }) => to.includes(email));
       return mails.length >= nth;
@@ -87,7 +68,7 @@ export function publicApiStage(store: StoreName): Stage {
 
   function verify(code: string): Promise<HttpResponse> {
     const path = "/public-api/registrations/verify";
-    return client.request({ method: "POST", path, body: { code } });
+    return client().request({ method: "POST", path, body: { code } });
   }
 
   function keyIn(answer: HttpResponse): RegisteredKey {
@@ -96,8 +77,8 @@ export function publicApiStage(store: StoreName): Stage {
   }
 
   return {
-    deployment: () => deployment,
-    client: () => client,
+    deployment,
+    client,
     register,
     mailTo,
     verify,
@@ -106,14 +87,14 @@ export function publicApiStage(store: StoreName): Stage {
       return keyIn(await verify(codeIn(await mailTo(email))));
     },
     get: (path, key, headers = {}) =>
-      client.request({ path, headers: { "x-api-key": key, ...headers } }),
+      client().request({ path, headers: { "x-api-key": key, ...headers } }),
     async keyOfPlan(plan) {
-      const token = await deployment.token({ sub: "usr_sales", tenant: `ten_${plan}` });
+      const token = await deployment().token({ sub: "usr_sales", tenant: `ten_${plan}` });
       const body = { name: "Sold", mode: "live", scopes: ["stations:read"], plan };
-      return keyIn(await client.request({ method: "POST", path: "/v1/keys", token, body }));
+      return keyIn(await client().request({ method: "POST", path: "/v1/keys", token, body }));
     },
     async setFault(fault) {
-      await providers.request({ method: "PUT", path: "/_sandbox/mail/fault", body: fault });
+      await providers().request({ method: "PUT", path: "/_sandbox/mail/fault", body: fault });
     },
   };
 }

@@ -1,7 +1,7 @@
-import { createDeployment, storeNames, type Deployment, type ReadyServer } from "@apiforge/testing";
+import { storeNames } from "@apiforge/testing";
 import { gatewayChecks, runChecks } from "@apiforge/testing/blackbox";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { describe, expect, test } from "vitest";
 
 const version3 = {
   at: "2026-10-01T00:00:00Z",
@@ -11,26 +11,16 @@ const version3 = {
 const origins = ["shop", "admin", "promo"].map((name) => `https://${name}.example.com`);
 
 describe.for(storeNames)("the example server as a gateway, %s", (store) => {
-  let deployment: Deployment;
-  let server: ReadyServer;
-
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-  });
-  afterAll(async () => {
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { deployment, server } = serveDuringTests(store);
 
   async function fieldsOf(sub: string, tenant = "ten_one"): Promise<{ authorization: string }> {
-    return { authorization: `Bearer ${await deployment.token({ sub, tenant })}` };
+    return { authorization: `Bearer ${await deployment().token({ sub, tenant })}` };
   }
 
   /** A key for stations, of a plan. */
   async function keyOf(index: number, plan: string): Promise<string> {
     const body = { name: `Key ${index}`, scopes: ["stations:read"], plan };
-    const answer = await fetch(`${server.url}/v1/keys`, {
+    const answer = await fetch(`${server().url}/v1/keys`, {
       method: "POST",
       headers: { ...(await fieldsOf("usr_admin")), "content-type": "application/json" },
       body: JSON.stringify(body),
@@ -40,7 +30,7 @@ describe.for(storeNames)("the example server as a gateway, %s", (store) => {
   }
 
   async function assertPassed(described: Omit<Parameters<typeof gatewayChecks>[0], "url">) {
-    const checks = gatewayChecks({ url: server.url, ...described });
+    const checks = gatewayChecks({ url: server().url, ...described });
     const outcomes = await runChecks(checks);
     expect(outcomes.filter(({ failure }) => failure !== undefined)).toEqual([]);
     expect(outcomes).not.toEqual([]);

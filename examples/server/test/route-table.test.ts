@@ -1,16 +1,7 @@
 import { createSlackWebhook } from "@apiforge/connector-slack";
 import { createHttpCrm, createHttpPatientMessages } from "@apiforge/example-clinic";
 import { createSmtpMailer } from "@apiforge/example-public-api";
-import {
-  createDeployment,
-  createHttpClient,
-  eventually,
-  storeNames,
-  type Deployment,
-  type HttpClient,
-  type ReadyServer,
-} from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
+import { eventually, storeNames } from "@apiforge/testing";
 import {
   assertForeignRefused,
   assertOwned,
@@ -20,7 +11,8 @@ import {
   type OwnedRows,
 } from "@apiforge/testing/route-table";
 import { Tokens } from "apiforge";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { beforeAll, describe, expect, test } from "vitest";
 
 import { exampleSystems } from "../src/systems.ts";
 import { sandboxTwilio } from "../src/twilio.ts";
@@ -73,24 +65,11 @@ const owner = { sub: "usr_owner", tenant: "practice_p001", role: "scheduling_age
 const stranger = "practice_p002";
 
 describe.for(storeNames)("every route of the examples, %s", (store) => {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-  const run = { client: () => client, deployment: () => deployment, bodies, queries, openToAll };
-
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-  });
-  afterAll(async () => {
-    await client.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { deployment, client } = serveDuringTests(store);
+  const run = { client, deployment, bodies, queries, openToAll };
 
   test("the table is what the server serves", async () => {
-    expect(served.toSorted()).toEqual(await servedRoutes(client));
+    expect(served.toSorted()).toEqual(await servedRoutes(client()));
   });
 
   test.for(routes)("$method $path refuses whom its declaration refuses", async (route) => {
@@ -121,17 +100,17 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
         // A workspace is told its own name among its settings.
         marks: [owner.tenant, "of the owner", "of_the_owner", "+15551230001", "Maria", "Keller"],
       };
-      const token = await deployment.token(owner);
+      const token = await deployment().token(owner);
       await eventually("the end of the job", async () => {
-        const report = await client.request({ path: `/bulk-messages/${jobId}/status`, token });
+        const report = await client().request({ path: `/bulk-messages/${jobId}/status`, token });
         return report.body.includes("completedAt");
       });
       await eventually("the event of the message", async () => {
-        const events = await client.request({ path: "/slack/events", token });
+        const events = await client().request({ path: "/slack/events", token });
         return events.body.includes("of the owner");
       });
       await eventually("the notice of the order", async () => {
-        const home = await client.request({ path: "/mobile/home?fields=notices.text", token });
+        const home = await client().request({ path: "/mobile/home?fields=notices.text", token });
         return home.body.includes("Ramen");
       });
     });
@@ -141,10 +120,10 @@ describe.for(storeNames)("every route of the examples, %s", (store) => {
       body: unknown,
       as: { readonly role?: string } = {},
     ): Promise<Record<string, unknown>> {
-      const answer = await client.request({
+      const answer = await client().request({
         method: "POST",
         path,
-        token: await deployment.token({ ...owner, ...as }),
+        token: await deployment().token({ ...owner, ...as }),
         headers: { "idempotency-key": `create-${path}` },
         body,
       });

@@ -1,36 +1,13 @@
-import {
-  createDeployment,
-  createHttpClient,
-  eventually,
-  storeNames,
-  type Deployment,
-  type HttpClient,
-  type HttpRequest,
-  type HttpResponse,
-  type ReadyServer,
-} from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually, storeNames, type HttpRequest, type HttpResponse } from "@apiforge/testing";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { describe, expect, test } from "vitest";
 
 describe.for(storeNames)("workspaces, %s", (store) => {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-  });
-  afterAll(async () => {
-    await client.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { deployment, client } = serveDuringTests(store);
 
   async function send(app: string, workspace: string, request: HttpRequest): Promise<HttpResponse> {
-    const token = await deployment.token({ sub: app, tenant: workspace, role: "member" });
-    return client.request({ ...request, token });
+    const token = await deployment().token({ sub: app, tenant: workspace, role: "member" });
+    return client().request({ ...request, token });
   }
 
   const post = (text: string, channel: string): HttpRequest => ({

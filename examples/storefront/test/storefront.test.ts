@@ -1,37 +1,17 @@
-import {
-  createDeployment,
-  createHttpClient,
-  storeNames,
-  type Deployment,
-  type HttpClient,
-  type ReadyServer,
-} from "@apiforge/testing";
-import { postgresUrl } from "@apiforge/testing/postgres-url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { storeNames } from "@apiforge/testing";
+import { serveDuringTests } from "@apiforge/testing/served";
+import { describe, expect, test } from "vitest";
 
 const shop = "https://shop.example.com";
 const origins = [shop, "https://admin.example.com", "https://promo.example.com"];
 
 describe.for(storeNames)("products, %s", (store) => {
-  let deployment: Deployment;
-  let server: ReadyServer;
-  let client: HttpClient;
-
-  beforeAll(async () => {
-    deployment = await createDeployment({ store, postgresUrl: postgresUrl() });
-    server = await deployment.start();
-    client = createHttpClient(server.url);
-  });
-  afterAll(async () => {
-    await client.close();
-    await server.stop();
-    await deployment[Symbol.asyncDispose]();
-  });
+  const { client } = serveDuringTests(store);
 
   test.for(origins)(
     "a page of %s may read them after a preflight that it keeps for a day",
     async (origin) => {
-      const preflight = await client.request({
+      const preflight = await client().request({
         method: "OPTIONS",
         path: "/products",
         headers: {
@@ -49,7 +29,7 @@ describe.for(storeNames)("products, %s", (store) => {
           "access-control-max-age": "86400",
         },
       });
-      const products = await client.request({ path: "/products", headers: { origin } });
+      const products = await client().request({ path: "/products", headers: { origin } });
       expect(products).toMatchObject({
         status: 200,
         headers: { "access-control-allow-origin": origin, vary: "Origin" },
@@ -70,7 +50,7 @@ describe.for(storeNames)("products, %s", (store) => {
   test("a page of another origin is told nothing", async () => {
     for (const path of ["/products", "/products/nothing"]) {
       const headers = { origin: "https://shop.example.com.evil.example" };
-      const answer = await client.request({ path, headers });
+      const answer = await client().request({ path, headers });
       expect(answer.headers).toMatchObject({ vary: "Origin" });
       expect(answer.headers).not.toHaveProperty("access-control-allow-origin");
     }
@@ -80,16 +60,16 @@ describe.for(storeNames)("products, %s", (store) => {
     ["/products/nothing", 404, "not_found"],
     ["/products?limit=0", 400, "validation_failed"],
   ] as const)("a page may read why %s is %i", async ([path, status, code]) => {
-    const answer = await client.request({ path, headers: { origin: shop } });
+    const answer = await client().request({ path, headers: { origin: shop } });
     expect(answer).toMatchObject({ status, headers: { "access-control-allow-origin": shop } });
     expect(answer.json()).toMatchObject({ error: { code } });
   });
 
   test("who has them already is not sent them again", async () => {
-    const first = await client.request({ path: "/products?category=office" });
+    const first = await client().request({ path: "/products?category=office" });
     expect(first.headers["cache-control"]).toBe("public, max-age=60");
     const headers = { "if-none-match": first.headers["etag"] ?? "" };
-    const again = await client.request({ path: "/products?category=office", headers });
+    const again = await client().request({ path: "/products?category=office", headers });
     expect(again).toMatchObject({ status: 304, body: "" });
   });
 });

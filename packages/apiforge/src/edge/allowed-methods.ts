@@ -34,12 +34,12 @@ export function createAllowedMethods(
 
 /**
  * True when the router let a parameter be empty: `/things/` is no path of `/things/:id`, it would
- * name the thing without an id.
+ * name the thing without an id. What a wildcard stands for may be empty.
  */
 export function hasEmptyParam(params: unknown): boolean {
   if (typeof params !== "object" || params === null) return false;
   for (const name in params) {
-    if (Reflect.get(params, name) === "") return true;
+    if (name !== "*" && Reflect.get(params, name) === "") return true;
   }
   return false;
 }

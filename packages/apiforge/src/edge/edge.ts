@@ -1,142 +1,35 @@
-import type { TlsOptions } from "node:tls";
-import Fastify, {
-  type FastifyInstance,
-  type FastifyRequest,
-  type InjectOptions,
-  type LightMyRequestResponse,
-} from "fastify";
-
-import type { IncomingMessage } from "node:http";
-
-import type { Clock, Log } from "../kernel/index.ts";
-import type { LimitLog, LimitMemory } from "../store/index.ts";
 import { AnswerQueue } from "./answer-queue.ts";
-import { createAllowedMethods, maxParamLength } from "./allowed-methods.ts";
-import { createAuthorisers, type AuthoriserOptions } from "./auth/authorisers.ts";
-import type { KeyVerifier } from "./auth/key-verifier.ts";
-import type { TokenVerifier } from "./auth/token-verifier.ts";
+import { createAllowedMethods } from "./allowed-methods.ts";
+import { createAuthorisers } from "./auth/authorisers.ts";
 import { BodyDeadline, type BodyLimits } from "./body-deadline.ts";
-import type { CorsOptions } from "./cors/policy.ts";
 import { BatchBody } from "./body/batch-body.ts";
-import { parseJsonBody } from "./body/json-body.ts";
-import { answerClientError, answerExpectation } from "./client-error.ts";
 import { createCursorCodec } from "./cursor.ts";
 import { AccessLines } from "./evidence/access-lines.ts";
-import { accessLog, type AccessLogOptions } from "./evidence/access-log.ts";
-import type { ErrorReporter, OnError } from "./evidence/error-hooks.ts";
-import { mountMetrics, type MetricsOptions } from "./evidence/metrics/mount-metrics.ts";
+import { accessLog } from "./evidence/access-log.ts";
+import { mountMetrics } from "./evidence/metrics/mount-metrics.ts";
 import { processMetrics } from "./evidence/metrics/process-metrics.ts";
 import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
-import type { Stopwatch } from "./evidence/observe.ts";
-import type { ClientCertificates } from "./certificates/client-certificates.ts";
-import { renewTls, tlsOptions, type TlsMaterial } from "./tls.ts";
+import { renewTls, tlsOptions } from "./tls.ts";
 import { capConnections } from "./guard/connection-cap.ts";
-import { mountHealth, type ReadyCheck } from "./health.ts";
+import { mountHealth } from "./health.ts";
 import { LimitJournal } from "./limits/journal.ts";
-import { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
-import { elapsedBy, LimitBook, type ServerLimits } from "./limits/limit-book.ts";
+import { LeaseDesk } from "./limits/lease-desk.ts";
+import { elapsedBy, LimitBook } from "./limits/limit-book.ts";
 import { limitsRoute } from "./limits/limits-route.ts";
-import { openApiDocuments } from "./openapi/documents.ts";
-import type { ApiDescription } from "./openapi/openapi.ts";
-import { mountReference } from "./reference/mount-reference.ts";
+import type { RelayBackend } from "./relay.ts";
 import { Pipeline, type Services } from "./pipeline.ts";
 import { takesRawBody, type Route } from "./route.ts";
-import type { PlacedStage } from "./stage.ts";
-import { UsageBook, type UsageStore } from "./versions/usage-book.ts";
-import {
-  versionChoice,
-  versionConstraint,
-  type VersionChoice,
-  type VersionOptions,
-} from "./versions/version-choice.ts";
-import type { DurableBackend } from "./stages/backend.ts";
-import { requestId } from "./stages/correlate.ts";
-import { routedUrl } from "./stages/guard.ts";
-
-/** Options of {@link createEdge}. */
-export interface EdgeOptions {
-  readonly routes: readonly Route[];
-  readonly durable: DurableBackend;
-  /** Tells who a bearer token speaks for. */
-  readonly verifier: TokenVerifier;
-  /** Tells who an API key speaks for; default there are none. */
-  readonly keys?: KeyVerifier;
-  /** How verified callers are remembered. */
-  readonly authoriser?: AuthoriserOptions;
-  readonly log: Log;
-  readonly clock: Clock;
-  /** At least 32 secret bytes, the same on every node: signs list cursors. */
-  readonly cursorKey: Uint8Array;
-  /** Resolves when requests can be served, for `/health/ready`. */
-  readonly ready: ReadyCheck;
-  /** Public keys to serve at `/.well-known/jwks.json`; default none. */
-  readonly jwks?: () => object | Promise<object>;
-  /** Serves over TLS; default not. */
-  readonly tls?: TlsMaterial;
-  /** Asks callers for client certificates, for routes that need one; default not. */
-  readonly certificates?: ClientCertificates;
-  /** Stages of the application; see `stage`. */
-  readonly stages?: readonly PlacedStage[];
-  /** One line in the log for each answer; default none. */
-  readonly accessLog?: AccessLogOptions;
-  /** Counts requests and serves `GET /metrics`; default neither. */
-  readonly metrics?: MetricsOptions;
-  /** `Server-Timing` on the answers to known callers; default false. */
-  readonly serverTiming?: boolean;
-  /** Changes what callers are told of errors; see {@link OnError}. */
-  readonly onError?: OnError;
-  /** Told of errors that nobody made on purpose; default nobody. */
-  readonly reporter?: ErrorReporter;
-  /** What durations are measured by; default `performance.now`. */
-  readonly stopwatch?: Stopwatch;
-  /** Pages of other origins that may call routes without a word of their own; default none. */
-  readonly cors?: CorsOptions;
-  /** Connections that one address may have open at a time; default 10,000: behind a proxy all come from its address. Lower it where clients connect themselves. */
-  readonly maxConnectionsPerAddress?: number;
-  /** Limits of the whole server; those of a route stand on the route. */
-  readonly limits?: ServerLimits;
-  /** Where callers of deprecated routes are counted, in `forge_deprecated_usage`; default nowhere. */
-  readonly usageStore?: UsageStore;
-  /** How callers say which version of a route they want; default routes have none. */
-  readonly versions?: VersionOptions;
-  /** Where what limits have counted outlives this process; default nowhere. */
-  readonly limitMemory?: { readonly log: LimitLog; readonly memory: LimitMemory };
-  /** Gives out quotas, and without a `limitMemory` limits, to all nodes in blocks; default nothing does, so quotas are refused. */
-  readonly leases?: LeaseSource;
-  /** Head of `/openapi.json`; default title `API`. */
-  readonly api?: ApiDescription;
-}
-
-/** A server over a table of routes. */
-export interface Edge {
-  /** Starts to accept connections. Port 0 picks a free one. */
-  listen(options: {
-    readonly port: number;
-    readonly host: string;
-  }): Promise<{ readonly url: string }>;
-  /** Sends one request without a socket, for tests. */
-  inject(options: InjectOptions): Promise<LightMyRequestResponse>;
-  /**
-   * Serves connections from now on with this key and certificate, and the authorities that
-   * {@link EdgeOptions.certificates} has now.
-   * @throws {TypeError} for a server without TLS, and Node's error for material that does not fit together.
-   */
-  renewTls(material: TlsMaterial): void;
-  /**
-   * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
-   * Resolves when no connection is open; calling it again waits for the same end.
-   */
-  close(): Promise<void>;
-}
+import { Upgrades } from "./upgrades.ts";
+import { UsageBook } from "./versions/usage-book.ts";
+import { versionChoice } from "./versions/version-choice.ts";
+import type { Edge, EdgeOptions } from "./edge-options.ts";
+import { createHttpServer, timeoutCheckIntervalMs } from "./http-server.ts";
+import { mountDocuments } from "./openapi/mount-documents.ts";
 
 const closeDeadlineMs = 10_000;
-// Longer than the 60 s of common load balancers, so that they never reuse a connection we are closing.
-const keepAliveTimeoutMs = 72_000;
 const requestTimeoutMs = 30_000;
 /** A body that is taken in as it arrives may be large, and its client's line slow. */
 const streamedRequestTimeoutMs = 300_000;
-const headersTimeoutMs = 10_000;
-const timeoutCheckIntervalMs = 5_000;
 const bodyLimits: BodyLimits = {
   totalMs: requestTimeoutMs,
   idleMs: 15_000,
@@ -163,6 +56,8 @@ export function createEdge(given: EdgeOptions): Edge {
   const ownPaths = ["/health/live", "/health/ready", "/openapi.json", "/docs"];
   if (options.jwks !== undefined) ownPaths.push("/.well-known/jwks.json");
   if (options.metrics !== undefined) ownPaths.push("/metrics");
+  const backends = relayBackends(options.routes);
+  let isOpen = false;
   const requests = options.metrics === undefined ? undefined : new RequestMetrics();
   const versions = versionChoice(options.versions, options.routes);
   const usage = usageBook(options);
@@ -201,13 +96,17 @@ export function createEdge(given: EdgeOptions): Edge {
     serverTiming: options.serverTiming ?? false,
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
+  const takesWebSockets = options.routes.some(({ relay }) => relay?.takesWebSockets === true);
+  const upgrades = takesWebSockets ? new Upgrades() : undefined;
   const pipeline = new Pipeline(services, options.stages ?? []);
-  const server = createServer(
+  const server = createHttpServer({
     pipeline,
-    takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
+    requestTimeoutMs: takesStreams ? streamedRequestTimeoutMs : requestTimeoutMs,
     versions,
-    options.tls && tlsOptions(options.tls, options.certificates?.ca),
-  );
+    takesWebSockets,
+    tls: options.tls && tlsOptions(options.tls, options.certificates?.ca),
+  });
+  upgrades?.mount(server.server, (request, response) => server.routing(request, response));
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
@@ -224,9 +123,13 @@ export function createEdge(given: EdgeOptions): Edge {
   for (const route of options.routes) pipeline.mountRoute(server, route);
 
   async function close(): Promise<void> {
-    const timer = clock.after(closeDeadlineMs, () => server.server.closeAllConnections());
+    const timer = clock.after(closeDeadlineMs, () => {
+      server.server.closeAllConnections();
+      upgrades?.destroyAll();
+    });
     try {
       await server.close();
+      if (isOpen) await Promise.all([...backends].map((backend) => backend.close()));
       await limits.close();
       await usage?.flush();
       lines?.flush();
@@ -238,6 +141,8 @@ export function createEdge(given: EdgeOptions): Edge {
 
   return {
     async listen({ port, host }) {
+      if (!isOpen) for (const backend of backends) backend.open();
+      isOpen = true;
       return { url: await server.listen({ port, host }) };
     },
     inject: (request) => server.inject(request),
@@ -250,6 +155,11 @@ export function createEdge(given: EdgeOptions): Edge {
   };
 }
 
+/** Each once, however many routes lead to it. */
+function relayBackends(routes: readonly Route[]): ReadonlySet<RelayBackend> {
+  return new Set(routes.flatMap(({ relay }) => relay?.backend ?? []));
+}
+
 function openJournal(
   { clock, log: logger }: EdgeOptions,
   kept: NonNullable<EdgeOptions["limitMemory"]>,
@@ -257,87 +167,8 @@ function openJournal(
   return new LimitJournal({ ...kept, clock, elapsed: elapsedBy(clock), logger });
 }
 
-function createServer(
-  pipeline: Pipeline,
-  requestTimeout: number,
-  versions: VersionChoice | undefined,
-  tls: TlsOptions | undefined,
-): FastifyInstance {
-  const http = {
-    headersTimeout: headersTimeoutMs,
-    requestTimeout,
-    connectionsCheckingInterval: timeoutCheckIntervalMs,
-    // Node would answer a missing Host without our envelope; the guard does it.
-    requireHostHeader: false,
-    // A request without a body then has no stream that has to be read to its end.
-    optimizeEmptyRequests: true,
-  };
-  const server = Fastify({
-    logger: false,
-    genReqId: requestId,
-    requestIdHeader: false,
-    // While closing, requests on open connections are still served, with Connection: close.
-    return503OnClosing: false,
-    keepAliveTimeout: keepAliveTimeoutMs,
-    requestTimeout,
-    routerOptions: {
-      maxParamLength,
-      ...(versions === undefined ? {} : { constraints: constraintsOf(versions) }),
-    },
-    rewriteUrl: routedUrl,
-    clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => pipeline.fail(error, request, reply),
-    ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
-  });
-  // Declared here so that all requests have one shape; the first stage sets it.
-  server.decorateRequest("exchange");
-  server.server.on("checkExpectation", answerExpectation);
-  server.removeAllContentTypeParsers();
-  // The first by name, which Fastify finds without matching a pattern.
-  for (const type of ["application/json", /^application\/[\w.!#$&^-]+\+json(?:;|$)/]) {
-    server.addContentTypeParser(type, { parseAs: "buffer" }, parseBody);
-  }
-  return server;
-}
-
 function usageBook({ usageStore, routes, clock, log }: EdgeOptions): UsageBook | undefined {
   const isNeeded = routes.some(({ deprecated }) => deprecated !== undefined);
   if (usageStore === undefined || !isNeeded) return undefined;
   return new UsageBook(usageStore, clock, log);
-}
-
-function constraintsOf(versions: VersionChoice) {
-  return {
-    [versionConstraint]: {
-      name: versionConstraint,
-      storage: () => new Map(),
-      deriveConstraint: (request: IncomingMessage) => versions.asked(request).version,
-    },
-  };
-}
-
-function parseBody(
-  _request: FastifyRequest,
-  body: Buffer,
-  done: (error: Error | null, body?: unknown) => void,
-): void {
-  done(null, parseJsonBody(body));
-}
-
-function mountDocuments(
-  server: FastifyInstance,
-  options: EdgeOptions,
-  versions: VersionChoice | undefined,
-): void {
-  const { routes, api = { title: "API", version: "0.0.0" } } = options;
-  const documentOf = openApiDocuments(routes, api, versions);
-  server.get("/openapi.json", ({ query }) => documentOf(query));
-  mountReference(server, documentOf);
-  const { jwks } = options;
-  if (jwks === undefined) return;
-  server.get("/.well-known/jwks.json", (_request, reply) => {
-    // Less than the hour and more that a key is published before it signs, and soon after one is distrusted.
-    reply.header("cache-control", "public, max-age=300");
-    return jwks();
-  });
 }

@@ -28,6 +28,7 @@ export const edgeErrors = {
   api_key_expired: { type: "authentication_error", status: 401, retryable: false },
   issuer_unavailable: { type: "api_error", status: 503, retryable: true },
   insufficient_role: { type: "permission_error", status: 403, retryable: false },
+  origin_refused: { type: "permission_error", status: 403, retryable: false },
   key_origin_refused: { type: "permission_error", status: 403, retryable: false },
   key_address_refused: { type: "permission_error", status: 403, retryable: false },
   key_mode_refused: { type: "permission_error", status: 403, retryable: false },

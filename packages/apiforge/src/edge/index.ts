@@ -42,9 +42,12 @@ export {
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
 export type { TlsMaterial } from "./tls.ts";
+export { TrustedProxies } from "./trusted-proxies.ts";
+export { asksForWebSocket } from "./upgrades.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
-export { createEdge, type Edge, type EdgeOptions } from "./edge.ts";
+export { createEdge } from "./edge.ts";
+export type { Edge, EdgeOptions } from "./edge-options.ts";
 export {
   badRequest,
   conflict,
@@ -86,7 +89,7 @@ export { LeasedCounter } from "./limits/leased-counter.ts";
 export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";
 export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
-export type { Relay, Responder, SelfWritten, StageHeaders } from "./relay.ts";
+export type { AnswerTurn, Relay, RelayBackend, Responder, SelfWritten } from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {

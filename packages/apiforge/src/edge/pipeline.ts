@@ -32,6 +32,7 @@ import { authenticate } from "./stages/authenticate.ts";
 import { authorize } from "./stages/authorize.ts";
 import { backend, type DurableBackend } from "./stages/backend.ts";
 import { bindToken, dropForeignCertificates, identifyCertificate } from "./stages/certificate.ts";
+import { checkOrigin } from "./stages/check-origin.ts";
 import { cors, policies, preflight } from "./stages/cors.ts";
 import { chooseVersion } from "./stages/choose-version.ts";
 import { conditional } from "./stages/conditional.ts";
@@ -99,7 +100,7 @@ function builtInStages(services: Services): StageTable {
       refuseUnrouted(services.allowedMethods),
     ],
     version: [version(services.clock, services.usage), conditional(services.errorHooks)],
-    cors: [cors(policyOf)],
+    cors: [cors(policyOf), checkOrigin(policyOf)],
     authenticate: [
       shedLoad(services.load),
       admitEarly(services.limits),

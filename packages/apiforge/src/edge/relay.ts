@@ -11,20 +11,38 @@ export interface Responder {
   refuse(exchange: Exchange, error: unknown): void;
 }
 
+/** What relays work with and a server keeps open: opened once by each server, and closed with it. */
+export interface RelayBackend {
+  /** The server begins to listen. */
+  open(): void;
+  /** It has stopped, and no connection to it is left. */
+  close(): Promise<void>;
+}
+
 /** Answers the requests of a route in its own time, in the place of a handler. */
 export interface Relay {
+  readonly backend: RelayBackend;
+  /** It answers requests for a WebSocket with 101; the request's connection is then its own. */
+  readonly takesWebSockets: boolean;
   /** Every stage has let the request pass. Must not throw. */
   begin(exchange: Exchange, responder: Responder): void;
 }
 
-/** Header fields that stages have put on an answer, names in lower case. */
-export type StageHeaders = Readonly<Record<string, string | number | string[] | undefined>>;
+/** The end of this turn of the event loop, at which answers leave together. */
+export interface AnswerTurn {
+  add(send: () => void): void;
+}
 
 /** An answer that writes itself, head and body. */
 export interface SelfWritten {
   /**
-   * @param headers these win over fields that the answer has of its own.
+   * @param headers what stages have put on the answer, flat as `[name, value, …]`, names in lower case; these win over fields that the answer has of its own.
    * @param isLast the connection is to be closed after it.
    */
-  write(response: ServerResponse, headers: StageHeaders, isLast: boolean): void;
+  write(
+    response: ServerResponse,
+    headers: readonly string[],
+    isLast: boolean,
+    turn: AnswerTurn,
+  ): void;
 }

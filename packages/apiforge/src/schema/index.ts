@@ -1,4 +1,5 @@
-export { compileSchema, type ValueSource } from "./compile.ts";
+export { compileSchema } from "./compile.ts";
+export type { ValueSource } from "./compile-typebox.ts";
 export type {
   CompiledSchema,
   JsonSchema,

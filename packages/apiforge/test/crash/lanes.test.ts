@@ -10,8 +10,8 @@ import { announcedSeed, seededRandom } from "./seeded-random.ts";
 const entry = fileURLToPath(new URL("./servers/lane-server.ts", import.meta.url));
 const narrowKeys = ["n1", "n2", "n3"];
 const orderedKeys = ["o1", "o2", "o3"];
-// At 30 ms a job, more work than the longest life of the first server.
-const jobsPerKey = 60;
+// At 100 ms a job, more work than the longest life of the first server.
+const jobsPerKey = 30;
 const concurrency = 2;
 // A server lives for any time, never a fixed one; the work outlasts all of them.
 const longestLifeMs = 500;

@@ -219,6 +219,43 @@ test("an upstream that says nothing is given up after its time, and its connecti
   await upstream.close();
 });
 
+test("a peer that is gone without a word is given up after its time, and the next request has a new connection", async () => {
+  let isGone = false;
+  const upstream = await startRawUpstream((socket) => {
+    if (!isGone) socket.write(`${ok}Content-Length: 2\r\n\r\nok`);
+  });
+  const gateway = await startGateway([upstream.url], { upstreamOptions: { connections: 1 } });
+  expect(await gateway.ask(get)).toMatchObject({ status: 200 });
+  isGone = true;
+  const asked = refusalOf(gateway);
+  await until(
+    "it went by the old connection",
+    () => upstream.received[0]?.split(get.slice(0, 5)).length === 3,
+  );
+  gateway.upstreamClock.advance(30_001);
+  expect(await asked).toMatchObject({ status: 504, error: "http_response_timeout" });
+  isGone = false;
+  expect(await gateway.ask(get)).toMatchObject({ status: 200 });
+  expect(upstream.received).toHaveLength(2);
+  await gateway.stop();
+  await upstream.close();
+});
+
+test("a peer that has closed its half while it was idle is not asked by that connection", async () => {
+  const upstream = await startRawUpstream((socket) => {
+    socket.write(`${ok}Content-Length: 2\r\n\r\nok`);
+  });
+  const gateway = await startGateway([upstream.url], { upstreamOptions: { connections: 1 } });
+  expect(await gateway.ask(get)).toMatchObject({ status: 200 });
+  for (const socket of upstream.sockets) socket.end();
+  await until("the other half is closed too", () => upstream.sockets.size === 0);
+  const answer = await fetch(gateway.url, { method: "POST", body: "a" });
+  expect(answer.status).toBe(200);
+  expect(upstream.received).toHaveLength(2);
+  await gateway.stop();
+  await upstream.close();
+});
+
 test("a POST that got no answer is not said to be repeatable", async () => {
   const upstream = await startRawUpstream((socket) => socket.destroy());
   const gateway = await startGateway([upstream.url]);

@@ -103,10 +103,6 @@ export async function startGateway(
     upstreamClock,
     behind,
     ask: (bytes) => ask(port, bytes),
-    async stop() {
-      await harness.stop();
-      await behind.close();
-    },
   };
 }
 

@@ -4,7 +4,8 @@ import { afterEach, expect, test } from "vitest";
 
 import { Breaker } from "../../src/gateway/breaker.ts";
 import { RetryBudget } from "../../src/gateway/retry-budget.ts";
-import { ManualClock } from "../edge/edge-harness.ts";
+import { defineProxy } from "../../src/gateway/index.ts";
+import { ManualClock, startHarness } from "../edge/edge-harness.ts";
 import {
   startGateway,
   startRawUpstream,
@@ -105,6 +106,50 @@ test("an endpoint that fails is left alone until a probe says that it is back", 
   gateway.upstreamClock.advance(1_000);
   expect((await fetch(gateway.url)).status).toBe(200);
   expect(gateway.behind.states[0]?.state).toBe("closed");
+});
+
+test("an endpoint whose answers are cut off is left alone, as one that gives none", async () => {
+  const cutting = await upstreamOf((socket) =>
+    socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+  );
+  const gateway = await gatewayTo([cutting], {
+    upstreamOptions: { breaker: { failures: 3, openMs: 1_000 } },
+  });
+  const text = async (): Promise<unknown> =>
+    (await fetch(gateway.url)).text().catch(() => "cut off");
+  for (let request = 0; request < 3; request += 1) expect(await text()).toBe("cut off");
+  expect(gateway.behind.states[0]?.state).toBe("open");
+  gateway.upstreamClock.advance(1_000);
+  // Its head has come, but one more cut is enough.
+  expect(await text()).toBe("cut off");
+  expect(gateway.behind.states[0]?.state).toBe("open");
+});
+
+test("a client that goes, or does not read, says nothing about its endpoint", async () => {
+  const endless = await upstreamOf((socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  });
+  const gateway = await gatewayTo([endless], { upstreamOptions: { breaker: { failures: 1 } } });
+  const leaving = new AbortController();
+  const answer = await fetch(gateway.url, { signal: leaving.signal });
+  leaving.abort();
+  await expect(answer.text()).rejects.toThrow("abort");
+  await until("the upstream is rid of it", () => endless.sockets.size === 0);
+  expect(gateway.behind.states[0]?.state).toBe("closed");
+});
+
+test("a server that stops closes its connections to an upstream, and another one goes on with it", async () => {
+  const sound = await upstreamOf((socket) =>
+    socket.write("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=600\r\nContent-Length: 2\r\n\r\nok"),
+  );
+  const first = await gatewayTo([sound]);
+  const routes = defineProxy({ path: "/*", auth: "none", upstream: first.behind });
+  const second = await startHarness(routes);
+  const { url } = await second.edge.listen({ port: 0, host: "127.0.0.1" });
+  expect((await fetch(url)).status).toBe(200);
+  await second.stop();
+  await until("its connections are closed", () => sound.sockets.size === 0);
+  expect((await fetch(first.url)).status).toBe(200);
 });
 
 test("requests of one key stay with one endpoint, and spread over all", async () => {

@@ -1,7 +1,8 @@
-import { recordingLog } from "@apiforge/testing";
 import { expect, test } from "vitest";
 
+import { silentLog } from "../../src/kernel/index.ts";
 import type { Migration, SqlRunner } from "../../src/store/index.ts";
+import { ReadThreads } from "../../src/store/sqlite/read-threads.ts";
 import { openSqliteFile } from "./sqlite-fixture.ts";
 
 const table = `
@@ -24,19 +25,22 @@ async function ids(runner: SqlRunner): Promise<unknown[]> {
   return rows.map((row) => row["id"]);
 }
 
-test("a read that has moved to a thread sees its tenant's rows", async () => {
-  const log = recordingLog();
-  await using opened = await openSqliteFile({ migrations, log });
-  const { store } = opened;
-  const slow = `with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000000)
-    select count(*) from n`;
-  await store.read("cards", (reader) => reader.queryText(slow, []));
-  expect(log.entries.map(({ message }) => message).join()).toContain(
-    "from now on it runs in a thread",
-  );
-  expect(await store.read("cards", ids, "ten_1")).toEqual(["a"]);
-  expect(await store.read("cards", ids, "ten_2")).toEqual(["b"]);
-  expect(await store.read("cards", ids)).toEqual([]);
+test("a read in a thread sees its tenant's rows", async () => {
+  await using opened = await openSqliteFile({ migrations });
+  const limit = { clock: opened.clock, log: silentLog, transactionLimitMs: 5_000 };
+  const threads = new ReadThreads(opened.path, limit);
+  const thread = await threads.take();
+  for (const [tenant, seen] of [
+    ["ten_1", ["a"]],
+    ["ten_2", ["b"]],
+    [undefined, []],
+  ] as const) {
+    thread.begin(tenant);
+    expect(await ids(thread)).toEqual(seen);
+    thread.end();
+  }
+  threads.giveBack(thread);
+  await threads.close();
 });
 
 test.for([

@@ -4,7 +4,7 @@ import { TLSSocket } from "node:tls";
 
 import { readClientCert } from "./client-cert-header.ts";
 import { maxIntermediates, thumbprintOf, type PresentedCertificate } from "./presented.ts";
-import type { TrustedProxies } from "./trusted-proxies.ts";
+import type { TrustedProxies } from "../trusted-proxies.ts";
 
 /** What a handshake finds of dates is looked at again for each request, by the clock of the edge. */
 const dateErrors = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);

@@ -8,7 +8,7 @@ import { certificateFinder, type CertificateOf } from "./certificate-finder.ts";
 import { KnownWays } from "./known-ways.ts";
 import type { PresentedCertificate } from "./presented.ts";
 import { CertificateTrust, type TrustOptions } from "./trust.ts";
-import { TrustedProxies } from "./trusted-proxies.ts";
+import { TrustedProxies } from "../trusted-proxies.ts";
 
 /** A client certificate that has been verified. */
 export interface VerifiedCertificate {

@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
-import { AsnConvert } from "@peculiar/asn1-schema";
-import { BasicConstraints, Certificate } from "@peculiar/asn1-x509";
+
+import { loadAsn1 } from "./asn1.ts";
 
 const basicConstraints = "2.5.29.19";
 const nameConstraints = "2.5.29.30";
@@ -28,6 +28,7 @@ export function constraintsOf({ raw }: X509Certificate): Constraints {
 }
 
 function read(raw: Uint8Array): Constraints {
+  const { AsnConvert, BasicConstraints, Certificate } = loadAsn1();
   const { extensions = [] } = AsnConvert.parse(raw, Certificate).tbsCertificate;
   const basic = extensions.find(({ extnID }) => extnID === basicConstraints);
   const { pathLenConstraint } =

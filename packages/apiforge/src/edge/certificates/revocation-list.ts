@@ -1,6 +1,7 @@
 import { verify, type KeyObject, type X509Certificate } from "node:crypto";
-import { AsnConvert } from "@peculiar/asn1-schema";
-import { Certificate, CertificateList } from "@peculiar/asn1-x509";
+import type { CertificateList } from "@peculiar/asn1-x509";
+
+import { loadAsn1 } from "./asn1.ts";
 
 /** What a revocation list is signed with: RFC 4055, RFC 5758, RFC 8410. */
 const hashes: Readonly<Record<string, string | null>> = {
@@ -28,7 +29,8 @@ export class RevocationList {
 
   /** @throws {TypeError} for bytes that are no list, and for one of a kind that is not understood. */
   constructor(der: Buffer) {
-    const list = AsnConvert.parse(der, CertificateList);
+    const asn1 = loadAsn1();
+    const list = asn1.AsnConvert.parse(der, asn1.CertificateList);
     const { tbsCertList, signatureAlgorithm, signature } = list;
     const { crlExtensions = [], issuer, nextUpdate, revokedCertificates = [] } = tbsCertList;
     // Delta and indirect lists say so by a critical extension.
@@ -40,7 +42,7 @@ export class RevocationList {
     this.#serials = new Set(
       revokedCertificates.map(({ userCertificate }) => serialText(userCertificate)),
     );
-    this.#signed = Buffer.from(list.tbsCertListRaw ?? AsnConvert.serialize(tbsCertList));
+    this.#signed = Buffer.from(list.tbsCertListRaw ?? asn1.AsnConvert.serialize(tbsCertList));
     this.#signature = Buffer.from(signature);
     this.#hash = hashes[signatureAlgorithm.algorithm];
   }
@@ -67,11 +69,12 @@ export function readRevocationLists(text: string): readonly RevocationList[] {
 
 /** The issuer that a certificate names, comparable with that of a list. */
 export function issuerOf({ raw }: X509Certificate): string {
+  const { AsnConvert, Certificate } = loadAsn1();
   return nameText(AsnConvert.parse(raw, Certificate).tbsCertificate.issuer);
 }
 
 function nameText(name: CertificateList["tbsCertList"]["issuer"]): string {
-  return Buffer.from(AsnConvert.serialize(name)).toString("base64");
+  return Buffer.from(loadAsn1().AsnConvert.serialize(name)).toString("base64");
 }
 
 function serialText(serial: ArrayBuffer): string {

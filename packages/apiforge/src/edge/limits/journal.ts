@@ -2,13 +2,14 @@ import type { Clock, Log, Timer } from "../../kernel/index.ts";
 import type { LimitLog, LimitLogEntry, LimitMemory } from "../../store/index.ts";
 import { remember } from "./memory.ts";
 import type { LimitPolicy } from "./policy.ts";
-import type { WindowTable } from "./window-table.ts";
+import type { Spending, WindowTable } from "./window-table.ts";
 
 /** Longest time that what was spent stays unwritten, while nobody waits for it. */
 const saveEveryMs = 100;
 const retryMs = 1_000;
-/** Subjects in one entry. */
+/** Subjects in one entry, and entries in one commit: what waits for the disk is bounded. */
 const entrySubjects = 2_000;
+const commitEntries = 8;
 /** Characters that a policy may write before its log is written anew, which takes as many subjects as it has. */
 const leastCompacted = 4_000_000;
 
@@ -28,6 +29,15 @@ interface Counted {
   /** Characters written since all of it was written anew, and then. */
   written: number;
   compacted: number;
+  /** Spendings written since then. */
+  spendings: number;
+}
+
+/** An entry that is on its way to the disk. */
+interface Taken {
+  readonly counted: Counted;
+  readonly spendings: readonly Spending[];
+  readonly entry: LimitLogEntry;
 }
 
 /**
@@ -43,6 +53,8 @@ export class LimitJournal {
   #isMarked = false;
   #next: PromiseWithResolvers<void> | undefined;
   #saving: Promise<void> | undefined;
+  /** Ends when nothing that was taken is on its way to the disk. */
+  #turn: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
   #isClosed = false;
 
@@ -55,7 +67,7 @@ export class LimitJournal {
     const { memory, clock, elapsed } = this.#parts;
     const debt = remember(memory, policy, table, { nowAt: clock.now(), elapsedMs: elapsed() });
     if (debt !== undefined) this.#debts = [...this.#debts, debt];
-    this.#counted.push({ policy, table, written: 0, compacted: 0 });
+    this.#counted.push({ policy, table, written: 0, compacted: 0, spendings: 0 });
   }
 
   /**
@@ -83,7 +95,9 @@ export class LimitJournal {
     await this.#saving;
     if (!this.#isMarked && this.#debts.length === 0) return;
     try {
-      await this.#save(null);
+      await this.#alone(() => this.#save(undefined));
+      // Last of all: until then something may have been spent that is on no disk.
+      await this.#append([], null);
     } catch (error) {
       this.#parts.logger.warn({ error }, "limits could not be saved; they count as after a crash");
     }
@@ -107,7 +121,7 @@ export class LimitJournal {
       // A failed authentication is counted without anybody who waits.
       waiting?.promise.catch(() => undefined);
       try {
-        await this.#save();
+        await this.#alone(() => this.#save(this.#isMarked ? undefined : this.#mark()));
         waiting?.resolve();
       } catch (error) {
         this.#parts.logger.warn({ error }, "limits could not be saved; trying again");
@@ -119,11 +133,25 @@ export class LimitJournal {
     await this.#compact();
   }
 
-  async #save(
-    mark: string | null | undefined = this.#isMarked ? undefined : this.#mark(),
-  ): Promise<void> {
-    const taken = this.#counted.flatMap((counted) => this.#takeAll(counted));
-    if (taken.length === 0 && mark === undefined) return;
+  /** Writes what was spent until now, in one pass over the subjects; the first commit has `mark` along. */
+  async #save(mark: string | undefined): Promise<void> {
+    let unset = mark;
+    let taken: Taken[] = [];
+    for (const counted of this.#counted) {
+      for (let from: number | undefined = 0; from !== undefined;) {
+        const { spendings, next } = counted.table.unwritten(from, entrySubjects);
+        from = next;
+        if (spendings.length > 0) taken.push(this.#taken(counted, spendings));
+        if (taken.length < commitEntries) continue;
+        await this.#append(taken, unset);
+        taken = [];
+        unset = undefined;
+      }
+    }
+    if (taken.length > 0 || unset !== undefined) await this.#append(taken, unset);
+  }
+
+  async #append(taken: readonly Taken[], mark: string | null | undefined): Promise<void> {
     const entries = taken.map(({ entry }) => entry);
     try {
       await this.#parts.log.append([...this.#debts, ...entries], mark);
@@ -132,29 +160,21 @@ export class LimitJournal {
       throw error;
     }
     this.#debts = [];
-    this.#isMarked = true;
+    if (mark !== undefined) this.#isMarked = mark !== null;
     for (const { counted, spendings, entry } of taken) {
       counted.table.settle(spendings, true);
       counted.written += entry.body.length;
+      counted.spendings += spendings.length;
     }
   }
 
-  #takeAll(counted: Counted) {
-    const taken = [];
-    const { table, policy } = counted;
-    while (table.isTouched) {
-      const spendings = table.unwritten(entrySubjects);
-      if (spendings.length === 0) continue;
-      const sinceStart = this.#epochMs();
-      const body = spendings.flatMap(({ subject, at, count }) => [
-        subject,
-        Math.ceil(at + sinceStart),
-        count,
-      ]);
-      const entry = this.#entry(policy, "spent", body);
-      taken.push({ counted, spendings, entry });
+  #taken(counted: Counted, spendings: readonly Spending[]): Taken {
+    const sinceStart = this.#epochMs();
+    const body: (string | number)[] = [];
+    for (const { subject, at, count } of spendings) {
+      body.push(subject, Math.ceil(at + sinceStart), count);
     }
-    return taken;
+    return { counted, spendings, entry: this.#entry(counted.policy, "spent", body) };
   }
 
   #entry(policy: LimitPolicy, kind: LimitLogEntry["kind"], body: unknown): LimitLogEntry {
@@ -166,8 +186,7 @@ export class LimitJournal {
   /** Writes a policy's subjects anew, in entries of some, when its log has become long, and forgets what was before. */
   async #compact(): Promise<void> {
     for (const counted of this.#counted) {
-      const { written, compacted } = counted;
-      if (this.#isClosed || written < Math.max(leastCompacted, 2 * compacted)) continue;
+      if (this.#isClosed || !isLong(counted)) continue;
       try {
         await this.#writeAnew(counted);
       } catch (error) {
@@ -182,26 +201,47 @@ export class LimitJournal {
     let first: number | undefined;
     counted.written = 0;
     counted.compacted = 0;
+    counted.spendings = 0;
     for (let index = 0; index < end && !this.#isClosed; index += entrySubjects) {
-      const states = table.states(index, index + entrySubjects);
-      if (states.length === 0) continue;
-      const sinceStart = this.#epochMs();
-      const body = states.flatMap(({ subject, runs }) => [
-        subject,
-        runs.map((value, place) => (place % 2 === 0 ? Math.ceil(value + sinceStart) : value)),
-      ]);
-      const entry = this.#entry(policy, "snapshot", body);
-      try {
-        const n = await this.#parts.log.append([entry]);
-        first ??= n;
-        counted.compacted += entry.body.length;
-        table.settle(states, true);
-      } catch (error) {
-        table.settle(states, false);
-        throw error;
-      }
+      const n = await this.#alone(() => this.#writePart(counted, index));
+      first ??= n;
     }
     if (first !== undefined && !this.#isClosed) await this.#parts.log.forget(policy.name, first);
+  }
+
+  /** Writes the states of some subjects from the number `first` on; answers the number of their entry. */
+  async #writePart(counted: Counted, first: number): Promise<number | undefined> {
+    const { table, policy } = counted;
+    const states = table.states(first, first + entrySubjects);
+    if (states.length === 0) return undefined;
+    const sinceStart = this.#epochMs();
+    const body: (string | number[])[] = [];
+    for (const { subject, runs } of states) {
+      body.push(
+        subject,
+        runs.map((value, place) => (place % 2 === 0 ? Math.ceil(value + sinceStart) : value)),
+      );
+    }
+    const entry = this.#entry(policy, "snapshot", body);
+    try {
+      const n = await this.#parts.log.append([entry]);
+      counted.compacted += entry.body.length;
+      table.settle(states, true);
+      return n;
+    } catch (error) {
+      table.settle(states, false);
+      throw error;
+    }
+  }
+
+  /**
+   * Does `work` when no other is under way: a save that finds nothing to write would else end before
+   * what a snapshot has taken along is on disk.
+   */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   #mark(): string {
@@ -212,6 +252,11 @@ export class LimitJournal {
   #epochMs(): number {
     return this.#parts.clock.now() - this.#parts.elapsed();
   }
+}
+
+/** True when writing anew shortens the log: most of its subjects are in it more than once. */
+function isLong({ written, compacted, spendings, table }: Counted): boolean {
+  return written >= Math.max(leastCompacted, 2 * compacted) && spendings >= 2 * table.size;
 }
 
 /**

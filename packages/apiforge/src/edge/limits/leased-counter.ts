@@ -23,6 +23,19 @@ interface Block {
   usedAtMs: number;
 }
 
+/** Of a subject whose block was given back. */
+const nothing: Block = {
+  left: 0,
+  endsAt: Number.NaN,
+  untilMs: Number.NEGATIVE_INFINITY,
+  untilAt: Number.NEGATIVE_INFINITY,
+  elsewhere: 0,
+  resetAtMs: 0,
+  refusedUntilMs: 0,
+  ahead: 0,
+  usedAtMs: 0,
+};
+
 interface Asking {
   readonly answered: Promise<void>;
   needed: number;
@@ -39,6 +52,8 @@ const idleMs = 5_000;
 const mostAhead = 1_000;
 /** Blocks that came too late to be used, one after the other, before a request is refused for it. */
 const lateTries = 3;
+/** Clocks show whole milliseconds: what is left of a block may seem this much more than it is. */
+const clockStepMs = 1;
 
 /** How `policy` is given out. */
 function spanOf({ windowMs, period }: LimitPolicy): LeaseSpan {
@@ -112,8 +127,13 @@ export class LeasedCounter implements Counter {
   }
 
   take(subject: string, elapsedMs: number): number {
-    const block = this.#blocks.get(subject);
-    if (block === undefined) return Number.NaN;
+    let block = this.#blocks.get(subject);
+    if (block === undefined) {
+      block = { ...nothing, usedAtMs: elapsedMs };
+      this.#blocks.set(subject, block);
+    }
+    // Looked at long ago: what is spent now belongs to a later run, so it is owed to the next block.
+    if (elapsedMs >= block.untilMs) block.left = Math.min(0, block.left);
     block.left--;
     block.usedAtMs = elapsedMs;
     return block.endsAt;
@@ -202,8 +222,8 @@ export class LeasedCounter implements Counter {
       // Nothing is positive there: the rest went back with the ask, or came meanwhile by giveBack.
       left: granted + (known?.endsAt === endsAt ? known.left : Math.min(0, known?.left ?? 0)),
       endsAt,
-      untilMs: sentMs + usableMs,
-      untilAt: sentAt + usableMs,
+      untilMs: sentMs + usableMs - clockStepMs,
+      untilAt: sentAt + usableMs - clockStepMs,
       elsewhere: remaining,
       resetAtMs: sentMs + resetInMs,
       refusedUntilMs: this.#elapsed() + refusedMs,

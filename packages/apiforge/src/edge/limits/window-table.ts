@@ -1,5 +1,6 @@
 import type { Counter, Standing } from "./counter.ts";
 import { RunArena } from "./run-arena.ts";
+import { SubjectIndex } from "./subject-index.ts";
 import { Unsaved } from "./unsaved.ts";
 
 /** What a {@link WindowTable} counts. */
@@ -22,6 +23,12 @@ export interface Spending {
   readonly count: number;
   /** All of it counts as if it had been spent then, with the last of it. */
   readonly at: number;
+}
+
+/** What a write takes along, and where the next goes on; undefined when there is no more. */
+export interface Spendings {
+  readonly spendings: readonly Spending[];
+  readonly next: number | undefined;
 }
 
 /** All that counts of a subject, in place of what was written of it before. */
@@ -56,8 +63,9 @@ export class WindowTable implements Counter {
   readonly #windowMs: number;
   readonly #resolutionMs: number;
   readonly #maxSubjects: number;
-  readonly #indexes = new Map<string, number>();
-  readonly #subjects: (string | undefined)[] = [];
+  readonly #subjects = new SubjectIndex();
+  /** Number of the subject that stands for all without a number. */
+  #overflow: number | undefined;
   readonly #runs = new RunArena();
   readonly #unsaved: Unsaved | undefined;
   /** What everybody may have spent that nobody wrote down: (instant, count). */
@@ -78,7 +86,7 @@ export class WindowTable implements Counter {
 
   /** Subjects in memory. */
   get size(): number {
-    return this.#indexes.size;
+    return this.#subjects.size;
   }
 
   look(subject: string, elapsedMs: number): Standing {
@@ -142,26 +150,30 @@ export class WindowTable implements Counter {
     return this.#unsaved?.isTouched ?? false;
   }
 
-  /** Takes what at most `most` subjects spent to be written; each is to be told to {@link settle}. */
-  unwritten(most: number): readonly Spending[] {
+  /**
+   * Takes what at most `most` subjects spent to be written, from the number `first` on; each is to be
+   * told to {@link settle}.
+   */
+  unwritten(first: number, most: number): Spendings {
+    const touched = this.#unsaved?.touched(first, most);
     const spendings: Spending[] = [];
-    for (const index of this.#unsaved?.touched(most) ?? []) {
+    for (const index of touched?.indexes ?? []) {
       const count = this.#unsaved?.take(index) ?? 0;
-      const subject = this.#subjects[index];
-      if (count === 0 || subject === undefined) continue;
+      const subject = count === 0 ? undefined : this.#subjects.text(index);
+      if (subject === undefined) continue;
       const at = this.#runs.newest(index);
       if (at === Number.NEGATIVE_INFINITY) this.#unsaved?.saved(index, count);
       else spendings.push({ index, subject, count, at });
     }
-    return spendings;
+    return { spendings, next: touched?.next };
   }
 
   /** What is to be written of the subjects with the numbers from `first` up to `end`. */
   states(first: number, end: number): readonly SubjectState[] {
     const states: SubjectState[] = [];
-    for (let index = first; index < Math.min(end, this.#subjects.length); index++) {
-      const subject = this.#subjects[index];
-      if (subject === undefined || !this.#counts(index)) continue;
+    for (let index = first; index < Math.min(end, this.#subjects.capacity); index++) {
+      const subject = this.#counts(index) ? this.#subjects.text(index) : undefined;
+      if (subject === undefined) continue;
       const count = this.#unsaved?.take(index) ?? 0;
       const at = this.#runs.newest(index);
       states.push({ index, subject, count, at, runs: this.#runs.entries(index) });
@@ -171,7 +183,7 @@ export class WindowTable implements Counter {
 
   /** Highest number of a subject, and one. */
   get capacity(): number {
-    return this.#subjects.length;
+    return this.#subjects.capacity;
   }
 
   /** What was taken to be written is on disk, or is to be written again. */
@@ -184,7 +196,7 @@ export class WindowTable implements Counter {
 
   /** Adds what was spent in an earlier process; in the order in which it was. */
   restore(subject: string, at: number, count: number): void {
-    const index = this.#indexes.get(subject) ?? this.#enter(subject);
+    const index = this.#subjects.find(subject) ?? this.#enter(subject);
     const kept = this.#resolutionMs === 0 ? at : this.#endOf(at);
     this.#runs.add(index, kept, count);
   }
@@ -208,34 +220,32 @@ export class WindowTable implements Counter {
   }
 
   #indexOf(subject: string): number | undefined {
-    const index = this.#indexes.get(subject);
-    if (index !== undefined) return index;
-    const overflow = this.#indexes.get(overflowSubject);
-    if (overflow === undefined) return undefined;
+    const index = this.#subjects.find(subject);
+    if (index !== undefined || this.#overflow === undefined) return index;
     // Of a subject without an entry it is not known what it spent there, so all of it counts.
-    if (this.#counts(overflow)) return overflow;
-    this.#evict(overflow);
+    if (this.#counts(this.#overflow)) return this.#overflow;
+    this.#evict(this.#overflow);
     return undefined;
   }
 
   #enter(subject: string): number {
     this.#sweep();
-    const isFull = this.#indexes.size >= this.#maxSubjects;
+    const isFull = this.#subjects.size >= this.#maxSubjects;
     const name = isFull ? overflowSubject : subject;
-    const known = this.#indexes.get(name);
+    const known = isFull ? this.#overflow : undefined;
     if (known !== undefined) return known;
     const index = this.#runs.open();
-    this.#indexes.set(name, index);
-    this.#subjects[index] = name;
+    this.#subjects.add(name, index);
+    if (name === overflowSubject) this.#overflow = index;
     return index;
   }
 
   #sweep(): void {
-    for (let step = 0; step < sweepSteps && this.#subjects.length > 0; step++) {
-      this.#sweepAt = (this.#sweepAt + 1) % this.#subjects.length;
-      if (this.#subjects[this.#sweepAt] !== undefined && !this.#counts(this.#sweepAt)) {
-        this.#evict(this.#sweepAt);
-      }
+    const { capacity } = this.#subjects;
+    if (capacity === 0) return;
+    for (let step = 0; step < sweepSteps; step++) {
+      this.#sweepAt = (this.#sweepAt + 1) % capacity;
+      if (!this.#counts(this.#sweepAt)) this.#evict(this.#sweepAt);
     }
   }
 
@@ -244,11 +254,10 @@ export class WindowTable implements Counter {
   }
 
   #evict(index: number): void {
-    const subject = this.#subjects[index];
     // Its number would be another's when the write that has it along ends.
-    if (subject === undefined || (this.#unsaved?.owed(index) ?? 0) > 0) return;
-    this.#indexes.delete(subject);
-    this.#subjects[index] = undefined;
+    if (!this.#subjects.has(index) || (this.#unsaved?.owed(index) ?? 0) > 0) return;
+    this.#subjects.delete(index);
     this.#runs.close(index);
+    if (index === this.#overflow) this.#overflow = undefined;
   }
 }

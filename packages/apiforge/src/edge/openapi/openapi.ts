@@ -2,7 +2,13 @@ import { compileSchema, type JsonSchema, type Schema } from "../../schema/index.
 import { BatchBody } from "../body/batch-body.ts";
 import { isSchemaObject } from "../fields/open-schema.ts";
 import { sparseFields } from "../fields/sparse-fields.ts";
-import type { Auth, BodyDeclaration, Replies, Route } from "../route.ts";
+import {
+  takesRawBody,
+  type Auth,
+  type BodyDeclaration,
+  type Replies,
+  type Route,
+} from "../route.ts";
 import { StreamReply, streamContentTypes } from "../stream-reply.ts";
 import { TextReply } from "../text-reply.ts";
 import type { VersionChoice } from "../versions/version-choice.ts";
@@ -22,9 +28,22 @@ const writeHeaders = {
   "X-Forge-Seq": { $ref: "#/components/headers/Seq" },
   "Idempotent-Replayed": { $ref: "#/components/headers/IdempotentReplayed" },
 };
+/** Names what a wildcard at a path's end stands for, slashes and all; it may be empty. */
+const rest = "rest";
 const failures = {
   "4XX": { $ref: "#/components/responses/Error" },
   "5XX": { $ref: "#/components/responses/Error" },
+};
+
+/** Any media type (OpenAPI 3.1 section 4.8.13.1), which is not described further. */
+const anyBody = { requestBody: { content: { "*/*": {} } } };
+/** An upstream's own errors look as it likes, so that no failure can be described either. */
+const relayed = {
+  default: {
+    description: "What the service behind this route answers, or an error of this API.",
+    headers: requestIdHeader,
+    content: { "*/*": {} },
+  },
 };
 
 /** The OpenAPI 3.1 document of a route table. */
@@ -36,7 +55,7 @@ export function createOpenApi(
   const collector = new SchemaCollector();
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
-    const path = route.path.replaceAll(/:(\w+)/g, "{$1}");
+    const path = route.path.replaceAll(/:(\w+)/g, "{$1}").replace(/\*$/, `{${rest}}`);
     paths[path] = {
       ...paths[path],
       [route.method.toLowerCase()]: operation(route, collector, versions),
@@ -70,8 +89,9 @@ function operation(
       ...declaredParameters("header", route.headers, collector, id),
       ...headerParameters(route),
     ],
-    ...requestBody(route.body, collector, id),
-    responses: { ...replies(route, collector, id), ...failures },
+    ...(passesBody(route) ? anyBody : requestBody(route.body, collector, id)),
+    responses:
+      route.relay === undefined ? { ...replies(route, collector, id), ...failures } : relayed,
   };
 }
 
@@ -94,9 +114,7 @@ function security({ auth, certificate, scopes }: Route): object[] {
 /** `postApiProjectsByIdMembers` for `POST /api/projects/:id/members`. */
 function operationId(route: Route): string {
   const words = route.path.split("/").filter((segment) => segment !== "");
-  const names = words.map((word) =>
-    capitalised(word.startsWith(":") ? `by-${word.slice(1)}` : word),
-  );
+  const names = words.map((word) => capitalised(word.replace(/^:/, "by-").replace(/^\*$/, rest)));
   return route.method.toLowerCase() + names.join("");
 }
 
@@ -109,7 +127,8 @@ function capitalised(segment: string): string {
 
 function pathParameters(route: Route, collector: SchemaCollector, id: string): object[] {
   const properties = route.params === undefined ? {} : propertiesOf(inputOf(route.params));
-  return [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => ({
+  const wildcard = { name: rest, in: "path", required: true, schema: { type: "string" } };
+  const named = [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => ({
     name,
     in: "path",
     required: true,
@@ -117,6 +136,7 @@ function pathParameters(route: Route, collector: SchemaCollector, id: string): o
       type: "string",
     },
   }));
+  return route.path.endsWith("*") ? [...named, wildcard] : named;
 }
 
 function declaredParameters(
@@ -172,8 +192,7 @@ function requestBody(
   id: string,
 ): object {
   if (schema === undefined) return {};
-  // Any media type (OpenAPI 3.1 section 4.8.13.1), which is not described further.
-  if (schema === "bytes") return { requestBody: { content: { "*/*": {} } } };
+  if (schema === "bytes") return anyBody;
   if (schema instanceof BatchBody) return batchRequestBody(schema, collector, id);
   const compiled = compileSchema(schema);
   return {
@@ -182,6 +201,10 @@ function requestBody(
       content: { "application/json": { schema: collector.place(compiled.input, `${id}Body`) } },
     },
   };
+}
+
+function passesBody(route: Route): boolean {
+  return takesRawBody(route) && route.method !== "GET";
 }
 
 function batchRequestBody(body: BatchBody, collector: SchemaCollector, id: string): object {

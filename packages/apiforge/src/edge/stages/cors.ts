@@ -9,7 +9,7 @@ import type { Route } from "../route.ts";
 import type { Stage } from "../stage.ts";
 
 /** The policy of a route, from its own options or those for all. */
-type PolicyOf = (route: Route | undefined) => CorsPolicy | undefined;
+export type PolicyOf = (route: Route | undefined) => CorsPolicy | undefined;
 
 /** @throws {TypeError} see {@link corsPolicy}. */
 export function policies(forAll: CorsOptions | undefined): PolicyOf {

@@ -2,7 +2,7 @@ import type { Durable } from "../../durable/index.ts";
 import type { Clock, Log } from "../../kernel/index.ts";
 import { signAccessToken } from "./access-token.ts";
 import { authenticateClient, type Client, type ClientCredentials } from "./clients.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { SigningKeys } from "./signing-keys.ts";
 import { OAuthRefusal, type OAuthErrorCode } from "./oauth-refusal.ts";
 import type { TokenSettings } from "./options.ts";
 import { isGenuine, parseRefreshToken, refreshToken } from "./refresh-token.ts";
@@ -42,7 +42,7 @@ export interface TokenEndpointParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly settings: TokenSettings & { readonly audience: string };
-  readonly keys: KeyRing;
+  readonly keys: SigningKeys;
   readonly sessions: Sessions;
 }
 

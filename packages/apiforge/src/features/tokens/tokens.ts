@@ -8,7 +8,7 @@ import {
   type NewClient,
   type RegisteredClient,
 } from "./clients.ts";
-import { KeyRing } from "./key-ring.ts";
+import { SigningKeys } from "./signing-keys.ts";
 import { tokenSettings, type TokenSettings, type TokensOptions } from "./options.ts";
 import { TokenSecrets } from "./secrets.ts";
 import { Sessions, type NewSession, type SessionOwner } from "./sessions.ts";
@@ -37,7 +37,7 @@ interface Parts {
   readonly durable: TokenServices["durable"];
   readonly clock: Clock;
   readonly audience: string;
-  readonly keys: KeyRing;
+  readonly keys: SigningKeys;
   readonly sessions: Sessions;
   readonly endpoint: TokenEndpoint;
 }
@@ -66,7 +66,7 @@ export class Tokens {
   async open({ durable, secret, audience, clock, log }: TokenServices): Promise<void> {
     const secrets = new TokenSecrets(secret);
     const settings = { ...this.#settings, audience: this.#settings.audience ?? audience };
-    const keys = new KeyRing({ durable, secrets, clock, log, keyLifeMs: settings.keyLifeMs });
+    const keys = new SigningKeys({ durable, secrets, clock, log, keyLifeMs: settings.keyLifeMs });
     const sessions = new Sessions(clock, settings);
     const parts = { durable, secrets, clock, log, settings, keys, sessions };
     await keys.open();

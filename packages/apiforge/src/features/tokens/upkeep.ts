@@ -8,7 +8,7 @@ import {
   type ScheduleDefinition,
   type Transaction,
 } from "../../durable/index.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { SigningKeys } from "./signing-keys.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** Of one commit, so that sweeping never holds up other writers. */
@@ -19,7 +19,7 @@ const sweepRounds = 200;
 /** What the work of {@link tokenUpkeep} is done with. */
 export interface UpkeepParts {
   readonly durable: Pick<Durable, "transact">;
-  readonly keys: KeyRing;
+  readonly keys: SigningKeys;
   readonly sessions: Sessions;
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 
+import type { TrustedProxies } from "../../edge/index.ts";
 import { pseudonym } from "../identity.ts";
-import type { TrustedPeers } from "./trusted-peers.ts";
 
 // Anybody can write these; they say something only when a trusted peer wrote them.
 const claims: ReadonlySet<string> = new Set([
@@ -27,7 +27,7 @@ export function isClaim(name: string, isTrusted: boolean): boolean {
 export function addForwarded(
   headers: string[],
   request: IncomingMessage,
-  peers: TrustedPeers,
+  peers: TrustedProxies,
 ): void {
   const { remoteAddress = "" } = request.socket;
   const host = request.headers.host ?? "";

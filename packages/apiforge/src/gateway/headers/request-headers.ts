@@ -1,14 +1,13 @@
 import type { IncomingMessage } from "node:http";
 
-import type { Exchange } from "../../edge/index.ts";
+import type { Exchange, TrustedProxies } from "../../edge/index.ts";
 import { pseudonym, viaMember } from "../identity.ts";
 import { addForwarded, isClaim } from "./forwarded.ts";
 import { endsHere, namedByConnection } from "./hop-by-hop.ts";
-import type { TrustedPeers } from "./trusted-peers.ts";
 
 /** How the fields of a request are passed on. */
 export interface RequestHeaderOptions {
-  readonly trustedPeers: TrustedPeers;
+  readonly trustedPeers: TrustedProxies;
   /** The upstream gets the client's `Host` instead of its own. */
   readonly preserveHost: boolean;
 }

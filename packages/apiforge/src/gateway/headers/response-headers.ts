@@ -1,4 +1,3 @@
-import type { StageHeaders } from "../../edge/index.ts";
 import { viaMember } from "../identity.ts";
 import { endsHere, namedByConnection } from "./hop-by-hop.ts";
 
@@ -19,18 +18,19 @@ export interface ResponseHead {
  * Passes on what an upstream answered: all but what ends here, with `own` in the place of fields of
  * the same name. The length is kept, so that a client can tell that a body was cut short.
  * @param raw flat, as it came.
+ * @param own flat, names in lower case.
  * @param withLength false for an answer whose status has no body.
  */
 export function responseHead(
   raw: readonly (Buffer | string)[],
-  own: StageHeaders,
+  own: readonly string[],
   withLength: boolean,
 ): ResponseHead {
   const headers: string[] = [];
   let connection: string | undefined;
   let trailer: string | undefined;
   let via = viaMember;
-  let hasCacheControl = own["cache-control"] !== undefined;
+  let hasCacheControl = names(own, "cache-control");
   for (let index = 0; index < raw.length; index += 2) {
     const name = text(raw[index]);
     const lowerCase = name.toLowerCase();
@@ -41,13 +41,13 @@ export function responseHead(
       if (lowerCase === "connection") connection = joined(connection, value);
       if (lowerCase === "trailer") trailer = joined(trailer, value);
     } else if (lowerCase === "via") via = `${value}, ${via}`;
-    else if (own[lowerCase] === undefined || merged.has(lowerCase)) {
+    else if (!names(own, lowerCase) || merged.has(lowerCase)) {
       headers.push(name, value);
       if (lowerCase === "cache-control") hasCacheControl = true;
     }
   }
   const left = withoutNamed(headers, connection);
-  for (const name in own) addOwn(left, name, own[name]);
+  for (const part of own) left.push(part);
   left.push("via", via);
   return { headers: left, trailer, hasCacheControl };
 }
@@ -63,9 +63,9 @@ function withoutNamed(headers: string[], connection: string | undefined): string
   return left;
 }
 
-function addOwn(headers: string[], name: string, value: StageHeaders[string]): void {
-  if (Array.isArray(value)) for (const one of value) headers.push(name, one);
-  else if (value !== undefined) headers.push(name, String(value));
+function names(own: readonly string[], name: string): boolean {
+  for (let index = 0; index < own.length; index += 2) if (own[index] === name) return true;
+  return false;
 }
 
 function joined(earlier: string | undefined, value: string): string {

@@ -4,6 +4,14 @@ import type { QueryResult, Row, SqlFragment, SqlRunner, SqlValue } from "../cont
 import { readEnded, readFailure } from "./failures.ts";
 import type { ReadRequest, ReadResponse } from "./read-worker.ts";
 
+/** Who is told of a thread, once each. */
+export interface ThreadOwner {
+  /** It can be used. */
+  ready(): void;
+  /** It is of no use any more. */
+  failed(): void;
+}
+
 interface Pending {
   resolve(result: QueryResult): void;
   reject(error: unknown): void;
@@ -15,15 +23,14 @@ export class ReadThread implements SqlRunner {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
-  readonly #onFailure: () => void;
+  readonly #owner: ThreadOwner;
   #tenant: string | undefined;
   #open = false;
   #failed = false;
   #slowestMs = 0;
 
-  /** Of the database at `path`. `onFailure` is called when the thread is of no use any more. */
-  constructor(path: string, onFailure: () => void) {
-    this.#onFailure = onFailure;
+  constructor(path: string, owner: ThreadOwner) {
+    this.#owner = owner;
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     this.#worker = new Worker(new URL(`./read-worker.${extension}`, import.meta.url), {
       workerData: path,
@@ -31,6 +38,10 @@ export class ReadThread implements SqlRunner {
     this.#worker.unref();
     this.#worker.on("message", (response: ReadResponse) => this.#settle(response));
     this.#worker.on("error", (error) => this.#fail(error));
+    void this.#send("select 1", []).then(
+      () => owner.ready(),
+      () => undefined,
+    );
   }
 
   get hasFailed(): boolean {
@@ -98,6 +109,6 @@ export class ReadThread implements SqlRunner {
     this.#failed = true;
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
-    this.#onFailure();
+    this.#owner.failed();
   }
 }

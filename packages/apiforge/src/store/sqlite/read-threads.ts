@@ -3,7 +3,7 @@ import { storeError } from "../errors.ts";
 import { ReadThread } from "./read-thread.ts";
 import type { TimeLimit } from "./time-limit.ts";
 
-/** Threads at a time. One takes about 10 MB and 50 ms to start; what more of them would read waits for the processors. */
+/** Threads at a time. One takes about 10 MB; what more of them would read waits for the processors. */
 const mostThreads = 4;
 
 interface Waiting {
@@ -16,20 +16,33 @@ export class ReadThreads {
   readonly #path: string;
   readonly #limit: TimeLimit;
   readonly #idle: ReadThread[] = [];
+  readonly #starting = new Set<ReadThread>();
   readonly #waiting = new Set<Waiting>();
   /** Those that have begun and not yet ended, whether anybody waits for what they do or not. */
   #alive = 0;
+  #isOpen = false;
+  #isClosed = false;
 
   constructor(path: string, limit: TimeLimit) {
     this.#path = path;
     this.#limit = limit;
   }
 
+  /** Whether reads can be given to threads. Until the first has started they are better off where they were. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Starts the first thread. */
+  open(): void {
+    if (this.#alive === 0) this.#start();
+  }
+
   /** @throws (rejects) {store_unavailable} when no thread was free for as long as a read may take. */
   take(): Promise<ReadThread> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return Promise.resolve(idle);
-    if (this.#alive < mostThreads) return Promise.resolve(this.#start());
+    if (this.#alive < mostThreads) this.#start();
     return new Promise((resolve, reject) => {
       const timer = this.#limit.clock.after(this.#limit.transactionLimitMs, () => {
         this.#waiting.delete(waiting);
@@ -55,26 +68,36 @@ export class ReadThreads {
   discard(thread: ReadThread): void {
     void thread.close().finally(() => {
       this.#alive -= 1;
-      this.#next()?.resolve(this.#start());
+      if (this.#waiting.size > 0) this.#start();
     });
   }
 
+  /** Ends those that no read uses. */
   async close(): Promise<void> {
-    await Promise.all(this.#idle.splice(0).map((thread) => thread.close()));
+    this.#isClosed = true;
+    const idle = [...this.#idle.splice(0), ...this.#starting];
+    await Promise.all(idle.map((thread) => thread.close()));
   }
 
-  #start(): ReadThread {
+  #start(): void {
+    if (this.#isClosed) return;
     this.#alive += 1;
-    const thread = new ReadThread(this.#path, () => this.#forget(thread));
-    return thread;
+    const thread = new ReadThread(this.#path, {
+      ready: () => {
+        this.#starting.delete(thread);
+        this.#isOpen = true;
+        this.giveBack(thread);
+      },
+      failed: () => this.#forget(thread),
+    });
+    this.#starting.add(thread);
   }
 
-  /** An idle thread that has failed is nobody's any more. */
+  /** A thread that failed while no read had it is nobody's any more. */
   #forget(thread: ReadThread): void {
     const place = this.#idle.indexOf(thread);
-    if (place === -1) return;
-    this.#idle.splice(place, 1);
-    this.discard(thread);
+    if (place !== -1) this.#idle.splice(place, 1);
+    if (place !== -1 || this.#starting.delete(thread)) this.discard(thread);
   }
 
   #next(): Waiting | undefined {

@@ -72,9 +72,10 @@ export class ReaderPool {
     work: (runner: SqlRunner) => Promise<T>,
     tenant: string | undefined,
   ): Promise<T> {
-    const snapshot = this.#slow.has(label)
-      ? await this.#threadSnapshot(label, tenant)
-      : this.#mainSnapshot(label, tenant);
+    const snapshot =
+      this.#slow.has(label) && this.#threads.isOpen
+        ? await this.#threadSnapshot(label, tenant)
+        : this.#mainSnapshot(label, tenant);
     let isCutOff = false;
     const cutOff = (): void => {
       isCutOff = true;
@@ -119,7 +120,8 @@ export class ReaderPool {
   }
 
   #moveToThreads(label: string, elapsedMs: number): void {
-    if (!this.#slow.stalled(label, elapsedMs)) return;
+    if (!this.#slow.ran(label, elapsedMs)) return;
+    this.#threads.open();
     const fields = { label, elapsedMs: Math.round(elapsedMs) };
     this.#limit.log.warn(
       fields,

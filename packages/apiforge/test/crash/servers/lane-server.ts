@@ -11,7 +11,8 @@ import {
 } from "apiforge";
 import { z } from "zod";
 
-const workMs = 30;
+// Most of the time something runs, so a kill meets it.
+const workMs = 100;
 const input = z.object({ key: z.string(), n: z.int() });
 type Context = Parameters<Parameters<typeof defineJob<typeof input>>[1]["run"]>[0];
 

@@ -304,3 +304,35 @@ test("a long log is written anew, and says the same", async () => {
   life = await begin(world, log, 1_000_000);
   expect(life.table.look(subject(7), world.elapsed()).remaining).toBe(left);
 });
+
+test("who waits is not told before what a snapshot has taken along is on disk", async () => {
+  const world = new World();
+  const log = new SlowLog();
+  const life = await begin(world, log, 1_000_000);
+  const long = "x".repeat(900);
+  const round = async (): Promise<void> => {
+    for (let n = 0; n < 4_000; n++) life.table.take(`${long}${n}`, world.elapsed());
+    const saved = life.journal.saved();
+    await turns(2);
+    log.settle("saved");
+    await saved;
+  };
+  for (let n = 0; n < 2; n++) await round();
+  await turns(2);
+  // The log is long now, and the first half of the snapshot is on its way; the second takes this along.
+  expect(log.pending).toHaveLength(1);
+  life.table.take(`${long}3000`, world.elapsed());
+  log.settle("saved");
+  await turns(2);
+  expect(log.pending).toHaveLength(1);
+  let isTold = false;
+  const told = life.journal.saved().then(() => void (isTold = true));
+  await turns(4);
+  expect(isTold).toBe(false);
+  for (let n = 0; n < 4; n++) {
+    log.settle("saved");
+    await turns(2);
+  }
+  await told;
+  expect(isTold).toBe(true);
+});

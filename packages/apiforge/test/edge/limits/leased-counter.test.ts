@@ -255,3 +255,66 @@ describe("nodes that lease from one store", () => {
     expect(one.counter.size).toBe(0);
   });
 });
+
+describe("a block that ends", () => {
+  const policy = limitPolicy({ name: "p", limit: 100, per: "10s" }, "address");
+  const usableMs = 100;
+
+  function counting() {
+    const times = { nowAt: beginAt, elapsedMs: 0 };
+    const asked: number[] = [];
+    const source: LeaseSource = {
+      lease: async (asks) => {
+        asked.push(...asks.map(({ needed }) => needed));
+        return asks.map(({ needed }) => ({
+          granted: needed + 5,
+          endsAt: times.nowAt + usableMs,
+          usableMs,
+          remaining: 50,
+          resetInMs: 10_000,
+        }));
+      },
+    };
+    const clock: Clock = {
+      now: () => times.nowAt,
+      after: () => ({ cancel: () => undefined }),
+    };
+    const desk = new LeaseDesk(source);
+    return { times, asked, counter: new LeasedCounter(policy, desk, clock, () => times.elapsedMs) };
+  }
+
+  test.each([
+    { what: "the process was stopped", elapsedMs: usableMs, nowMs: usableMs },
+    { what: "the machine slept, and its monotonic clock with it", elapsedMs: 0, nowMs: usableMs },
+    { what: "the clock was set back", elapsedMs: usableMs, nowMs: -1_000 },
+    { what: "what is left is less than clocks show", elapsedMs: usableMs - 1, nowMs: 0 },
+  ])("is not used any more when $what", async ({ elapsedMs, nowMs }) => {
+    const { times, counter } = counting();
+    await counter.prepare("a", 0);
+    expect(counter.look("a", 0).remaining).toBeGreaterThan(0);
+    times.elapsedMs += elapsedMs;
+    times.nowAt += nowMs;
+    // Looked at before it is asked for again: what was prepared before the stop decides nothing.
+    expect(counter.look("a", times.elapsedMs).remaining).toBe(0);
+    expect(counter.prepare("a", times.elapsedMs)).toBeInstanceOf(Promise);
+  });
+
+  test.each([{ usedMs: usableMs }, { usedMs: usableMs - 1 }])(
+    "takes along nothing that is spent $usedMs ms later, without being looked at: it is owed",
+    async ({ usedMs }) => {
+      const { times, asked, counter } = counting();
+      await counter.prepare("a", 0);
+      times.elapsedMs = usedMs;
+      for (let n = 0; n < 3; n++) counter.take("a", times.elapsedMs);
+      await counter.prepare("a", times.elapsedMs);
+      expect(asked).toEqual([1, 1 + 3]);
+    },
+  );
+
+  test("owes what is spent by a subject that it has nothing of any more", async () => {
+    const { asked, counter } = counting();
+    counter.take("a", 0);
+    await counter.prepare("a", 0);
+    expect(asked).toEqual([1 + 1]);
+  });
+});

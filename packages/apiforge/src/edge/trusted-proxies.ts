@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 
-/** The addresses of proxies whose word on their clients counts. */
+/** The addresses of proxies whose word on their clients counts; with a client certificate and with `Forwarded`. */
 export class TrustedProxies {
   readonly #list = new BlockList();
   readonly #isEmpty: boolean;

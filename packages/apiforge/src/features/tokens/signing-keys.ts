@@ -10,13 +10,13 @@ import { createKey, readKeys, type SigningKey } from "./signing-key.ts";
 const reloadMs = 60_000;
 /** Between two looks for a key that the view lacks, and after one that failed. */
 const unknownKeyMs = 1_000;
-/** How long a key is published before its first signature. {@link KeyRing.maintain} runs every hour. */
+/** How long a key is published before its first signature. {@link SigningKeys.maintain} runs every hour. */
 const publishedAheadMs = 7_200_000;
 /** How long a key is published after its last one: the longest life of a token, and what a node's view may lag. */
 const publishedAfterMs = longestAccessTtlMs + 5 * reloadMs;
 
 /** What a key ring works with. */
-export interface KeyRingParts {
+export interface SigningKeysParts {
   readonly durable: Pick<Durable, "read" | "transact">;
   readonly secrets: TokenSecrets;
   readonly clock: Clock;
@@ -28,15 +28,15 @@ export interface KeyRingParts {
  * The keys that the deployment signs with, kept in its store and so the same on all nodes. The next
  * one is published two hours before it signs, and an old one until the last of its tokens has expired.
  */
-export class KeyRing {
-  readonly #parts: KeyRingParts;
+export class SigningKeys {
+  readonly #parts: SigningKeysParts;
   #keys: readonly SigningKey[] = [];
   #published: JSONWebKeySet = { keys: [] };
   #loadedAt = Number.NEGATIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
   #loading: Promise<void> | undefined;
 
-  constructor(parts: KeyRingParts) {
+  constructor(parts: SigningKeysParts) {
     this.#parts = parts;
   }
 
