@@ -116,6 +116,7 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
+export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
 export type { VersionOptions } from "./versions/version-choice.ts";

@@ -12,6 +12,7 @@ import {
 import type { Schema } from "../schema/index.ts";
 
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
+import { shapingOf, type ShapingOptions } from "./shaping.ts";
 import type { Upstream } from "./upstream.ts";
 
 type AnyRouteOptions = RouteOptions<
@@ -30,6 +31,7 @@ type AnyRouteOptions = RouteOptions<
 
 type OfRoutes =
   | "auth"
+  | "certificate"
   | "roles"
   | "scopes"
   | "params"
@@ -46,7 +48,7 @@ type OfRoutes =
   | "deprecated";
 
 /** Declaration of routes whose requests are passed on; what is not described here is as in `defineRoute`. */
-export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
+export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOptions {
   /** As of a route; `/*` at its end stands for everything below. */
   readonly path: string;
   /** Default all. */
@@ -69,7 +71,7 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
 
 const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const wildcard = "/*";
-const replies: Replies = { 200: null };
+const anyReplies: Replies = { 200: null };
 
 /**
  * Declares routes that an upstream answers, in whatever language it is written: its requests pass
@@ -86,7 +88,7 @@ export function defineProxy(options: ProxyOptions): Route[] {
       ...routeOptions(options, method),
       method,
       path: prefix,
-      replies,
+      replies: options.replies ?? anyReplies,
       transaction: "none",
       handler: neverCalled,
     });
@@ -109,6 +111,7 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     maxBodyBytes: route.maxBodyBytes,
     hasCheckedBody: route.body !== undefined,
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
+    shaping: shapingOf(route, options),
   };
   return {
     backend: options.upstream,

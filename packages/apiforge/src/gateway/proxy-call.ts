@@ -20,6 +20,8 @@ import {
 } from "./headers/request-headers.ts";
 import { pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
+import type { Shaping } from "./shaping.ts";
+import { shapeAnswer, shapeRequest, type ShapedRequest } from "./shaping-call.ts";
 import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -32,6 +34,8 @@ export interface ProxyPlan extends RequestHeaderOptions {
   /** The body has been read and checked, and is written anew: nothing passes that was not checked. */
   readonly hasCheckedBody: boolean;
   readonly takesWebSockets: boolean;
+  /** Undefined: requests and answers pass as they are. */
+  readonly shaping: Shaping | undefined;
 }
 
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
@@ -55,6 +59,7 @@ export class ProxyCall implements AttemptOwner {
   #lastEndpoint: Endpoint | undefined;
   readonly #tried = new Set<Endpoint>();
   #body: Body = null;
+  #shaped: ShapedRequest | undefined;
   #attempts = 0;
   #isSettled = false;
 
@@ -95,8 +100,13 @@ export class ProxyCall implements AttemptOwner {
       attempt.abandon();
       return this.#retry();
     }
-    this.#isSettled = true;
-    this.#answer(status, attempt);
+    const { shaping } = this.#plan;
+    if (shaping === undefined) return this.#settle(attempt, attempt);
+    shapeAnswer(shaping, attempt, this.#exchange, this.#isRepeatable(), {
+      isPersonal: this.isPersonal,
+      answer: (selfWritten) => this.#settle(attempt, selfWritten),
+      refuse: (error) => this.#refuseAnswer(attempt, error),
+    });
   }
 
   upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
@@ -140,6 +150,11 @@ export class ProxyCall implements AttemptOwner {
     this.#plan.upstream.leave();
   }
 
+  #settle({ status }: Attempt, selfWritten: SelfWritten): void {
+    this.#isSettled = true;
+    this.#answer(status, selfWritten);
+  }
+
   #answer(status: number, selfWritten: SelfWritten): void {
     const { answer } = plainAnswer(status);
     this.#responder.answer(this.#exchange, {
@@ -154,8 +169,23 @@ export class ProxyCall implements AttemptOwner {
   #send(body: Body): void {
     if (this.#isSettled) return;
     this.#body = body;
+    if (this.#plan.shaping !== undefined && !this.#shape(this.#plan.shaping)) return;
     this.#plan.upstream.budget.deposit();
     this.#ask();
+  }
+
+  /** False when the request has been refused. */
+  #shape(shaping: Shaping): boolean {
+    try {
+      const headers = requestHeaders(this.#exchange, this.#plan);
+      this.#shaped = shapeRequest(shaping, this.#exchange, { path: this.#path(), headers });
+      this.#body = this.#shaped.body ?? this.#body;
+      return true;
+    } catch (error) {
+      this.#isSettled = true;
+      this.#responder.refuse(this.#exchange, error);
+      return false;
+    }
   }
 
   #ask(): void {
@@ -173,14 +203,16 @@ export class ProxyCall implements AttemptOwner {
   }
 
   #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
-    const { method, headers: given } = this.#exchange;
+    const { headers: given } = this.#exchange;
     const body = this.#body;
-    const headers = requestHeaders(this.#exchange, this.#plan);
+    const shaped = this.#shaped;
+    const headers = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    const path = endpoint.basePath + this.#path();
+    const path = endpoint.basePath + (shaped?.path ?? this.#path());
     const isUpgrade = this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
     const upgrade = isUpgrade ? "websocket" : null;
+    const method = this.#method();
     return { path, method, headers, body, idempotent: false, upgrade };
   }
 
@@ -205,6 +237,12 @@ export class ProxyCall implements AttemptOwner {
     else watch.clock.after(retry.delayMs, () => this.#ask());
   }
 
+  /** A HEAD tells the length of what its GET would say, which is not known before that is shaped. */
+  #method(): string {
+    const { method } = this.#exchange;
+    return method === "HEAD" && this.#plan.shaping?.looksInside === true ? "GET" : method;
+  }
+
   #path(): string {
     const { url } = this.#exchange;
     const { stripPrefix } = this.#plan;
@@ -224,6 +262,12 @@ export class ProxyCall implements AttemptOwner {
     this.#isSettled = true;
     this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
     this.#responder.refuse(this.#exchange, failureError(failure, this.#isRepeatable()));
+  }
+
+  #refuseAnswer({ status }: Attempt, error: unknown): void {
+    this.#isSettled = true;
+    this.#exchange.setHeader("proxy-status", `${pseudonym}; received-status=${status}`);
+    this.#responder.refuse(this.#exchange, error);
   }
 
   #refuseBody(): void {
