@@ -83,7 +83,7 @@ export {
   type Steps,
 } from "./stage.ts";
 export { aheadOf, LimitJournal } from "./limits/journal.ts";
-export type { ServerLimits } from "./limits/limit-book.ts";
+export { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 export { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
 export { LeasedCounter } from "./limits/leased-counter.ts";
 export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";

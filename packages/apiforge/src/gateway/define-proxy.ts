@@ -30,6 +30,8 @@ type AnyRouteOptions = RouteOptions<
 
 type OfRoutes =
   | "auth"
+  | "certificate"
+  | "keyMode"
   | "roles"
   | "scopes"
   | "params"
@@ -67,7 +69,8 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
   readonly trustedPeers?: readonly string[];
 }
 
-const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/** Those of a proxy that names none. */
+export const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const wildcard = "/*";
 const replies: Replies = { 200: null };
 

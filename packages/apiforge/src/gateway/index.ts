@@ -1,4 +1,4 @@
-export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

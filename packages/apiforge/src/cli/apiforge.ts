@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { checkCommand } from "./check.ts";
+import { startCommand } from "./start.ts";
+
+const usage = `Usage: apiforge <command> [options]
+
+  start     serves the gateway of a configuration file
+  check     checks the whole configuration; exit code 1 when something is wrong
+
+Options of all commands:
+  --config <file>   default apiforge.config.ts, .js, .mjs or .json in this folder`;
+
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | undefined>>> =
+  { start: startCommand, check: checkCommand };
+
+const [name = "help", ...args] = process.argv.slice(2);
+const command = commands[name];
+if (command === undefined) {
+  const isAsked = ["help", "--help", "-h"].includes(name);
+  console[isAsked ? "log" : "error"](isAsked ? usage : `There is no command ${name}\n\n${usage}`);
+  process.exitCode = isAsked ? 0 : 2;
+} else {
+  try {
+    // A server goes on when its command has ended.
+    const exitCode = await command(args);
+    if (exitCode !== undefined) process.exitCode = exitCode;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 2;
+  }
+}
