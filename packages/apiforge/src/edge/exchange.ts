@@ -1,9 +1,4 @@
-import {
-  validateHeaderName,
-  validateHeaderValue,
-  type IncomingHttpHeaders,
-  type ServerResponse,
-} from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Context, Span } from "@opentelemetry/api";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
@@ -13,6 +8,7 @@ import type { Principal } from "./auth/principal.ts";
 import type { AskedFields } from "./fields/sparse-fields.ts";
 import type { Admission } from "./limits/limiter.ts";
 import type { StageTimings } from "./evidence/server-timing.ts";
+import { validateHeaderName, validateHeaderValue } from "./node-http.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { RouteStages } from "./route-stages.ts";
 import type { Route } from "./route.ts";
