@@ -10,6 +10,10 @@ export { compileGateway, type CompiledGateway } from "./declarative/compile.ts";
 export { createGateway, serveGateway, type GatewayOptions } from "./declarative/create-gateway.ts";
 export type { ConfigProblem } from "./declarative/problem.ts";
 export { describeProblems } from "./declarative/describe-problems.ts";
+export type { StageLine } from "./declarative/describe-route.ts";
+export type { ExplainedRequest, Verdict } from "./declarative/dry-run.ts";
+export { explainRequest, type Explanation } from "./declarative/explain.ts";
+export { routeRows, type RouteRow } from "./declarative/route-rows.ts";
 export {
   defineConfig,
   type GatewayConfig,

@@ -30,6 +30,8 @@ export interface CompiledGateway {
   readonly config: GatewayConfig;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly routes: readonly Route[];
+  /** The same, by where they stand. */
+  readonly placed: readonly PlacedRoutes[];
   readonly stages: readonly PlacedStage[];
   readonly issuers: readonly TrustedIssuer[];
   readonly limits: ServerLimits | undefined;
@@ -86,6 +88,7 @@ export function compileGateway(
       config,
       upstreams,
       routes: placed.flatMap(({ routes }) => routes),
+      placed,
       stages: config.stages ?? [],
       issuers,
       limits,
@@ -132,7 +135,7 @@ function placedRoutes(
     if (typeof config.upstreams !== "object" || config.upstreams === null) return [];
     return impliedRoutes(config).map((entry) => {
       const at = ["upstreams", entry.upstream];
-      return { at, claims: claimsOf(entry), routes: routesOf(entry, at, parts) };
+      return { at, entry, claims: claimsOf(entry), routes: routesOf(entry, at, parts) };
     });
   }
   if (!Array.isArray(config.routes)) return [];
@@ -143,7 +146,12 @@ function placedRoutes(
       refuseUnknownNames(entry, at, parts);
     } else refuseForeign(entry, at, problems);
     const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
-    return { at, claims: claimsOf(entry), routes: isSound ? routesOf(entry, at, parts) : [] };
+    return {
+      at,
+      entry: isRouteConfig(entry) ? entry : undefined,
+      claims: claimsOf(entry),
+      routes: isSound ? routesOf(entry, at, parts) : [],
+    };
   });
 }
 

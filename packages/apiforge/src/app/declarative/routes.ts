@@ -9,6 +9,8 @@ import type { ConfigPath, Problems } from "./problem.ts";
 /** Routes with the place of the configuration where they stand. */
 export interface PlacedRoutes {
   readonly at: ConfigPath;
+  /** Undefined for routes that functions made. */
+  readonly entry: RouteConfig | undefined;
   readonly routes: readonly Route[];
   /** What it wants to answer, even where it cannot be made a route. */
   readonly claims: readonly Claim[];
@@ -111,7 +113,7 @@ function schemasOf(entry: RouteConfig): Pick<ProxyOptions, (typeof schemaNames)[
 }
 
 /** What is taken away from the path's front. */
-function prefixOf({ stripPrefix, path }: RouteConfig): string | undefined {
+export function prefixOf({ stripPrefix, path }: RouteConfig): string | undefined {
   return stripPrefix === true ? path.replace(/\/\*$/, "") : stripPrefix;
 }
 

@@ -99,6 +99,47 @@ export default { upstreams: { files: { endpoints: [url] } }, defaults: { auth: "
   });
 });
 
+describe("apiforge routes and explain", () => {
+  const config = {
+    upstreams: { files: { endpoints: ["http://127.0.0.1:9"] } },
+    routes: [
+      { path: "/open/*", upstream: "files", auth: "none", limits: { perMinute: 60 } },
+      { path: "/staff", upstream: "files", methods: ["GET", "PUT"], roles: ["admin"] },
+    ],
+  };
+
+  test("the route table has a line for what is served alike", async () => {
+    const folder = await folderWith("apiforge.config.json", JSON.stringify(config));
+    const { exitCode, stdout } = await runCli(folder, "routes");
+    expect(exitCode).toBe(0);
+    expect(stdout).toBe(`apiforge.config.json: 2 paths, 7 routes, 1 upstream
+
+METHODS  PATH     TO              CALLER               LIMITS
+all      /open/*  upstream files  anybody              60 per 1m by address
+GET PUT  /staff   upstream files  a token, role admin  none
+`);
+  });
+
+  test("a refusal is told with its stage, and ends with 1", async () => {
+    const folder = await folderWith("apiforge.config.json", JSON.stringify(config));
+    const { exitCode, stdout } = await runCli(folder, "explain", "GET", "/staff");
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain("routes[1]: GET /staff, to upstream files at http://127.0.0.1:9");
+    expect(stdout).toMatch(/^× authenticate {2}a token/m);
+    expect(stdout).toMatch(/\nRefused by authenticate with 401 missing_token: /);
+  });
+
+  test("what passes ends with 0", async () => {
+    const folder = await folderWith("apiforge.config.json", JSON.stringify(config));
+    const { exitCode, stdout } = await runCli(folder, "explain", "GET", "/open/x", "--json");
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: { outcome: "passes" },
+      route: { at: "routes[0]" },
+    });
+  });
+});
+
 test("an unknown command is refused with what there is", async () => {
   const folder = await folderWith("other.txt", "");
   const { exitCode, stderr } = await runCli(folder, "strat");
