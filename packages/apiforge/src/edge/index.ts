@@ -83,10 +83,10 @@ export {
   type Steps,
 } from "./stage.ts";
 export { aheadOf, LimitJournal } from "./limits/journal.ts";
-export type { ServerLimits } from "./limits/limit-book.ts";
+export { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 export { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
 export { LeasedCounter } from "./limits/leased-counter.ts";
-export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";
+export { limitPolicy, type LimitBy, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { AnswerTurn, Relay, RelayBackend, Responder, SelfWritten } from "./relay.ts";
