@@ -41,6 +41,7 @@ export {
   type VerifiedCertificate,
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
+export { http2RequestOf, lengthOfBody } from "./http2/http2-request.ts";
 export type { TlsMaterial } from "./tls.ts";
 export { TrustedProxies } from "./trusted-proxies.ts";
 export { asksForWebSocket } from "./upgrades.ts";
