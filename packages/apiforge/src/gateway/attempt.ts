@@ -138,7 +138,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const { req: request } = response;
     const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
     const head = responseHead(this.fields, own, this.status !== 204);
-    this.#sendsTrailer = hasBody && request.httpVersion === "1.1" && isChunked(head);
+    this.#sendsTrailer = hasBody && request.httpVersion !== "1.0" && isChunked(head);
     finish(head, this.#owner.isPersonal, this.#sendsTrailer);
     // What is left of a body that was answered before its end would be read as the next request.
     if (isLast || !request.complete) head.headers.push("connection", "close");
@@ -281,6 +281,6 @@ function trailerPairs(raw: RawHeaders): [string, string][] {
 /** The client must see that it has not got all: a body whose end is the connection's has no other sign than a reset. */
 function cutShort(response: ServerResponse): void {
   const { req: request } = response;
-  if (request.httpVersion === "1.1") response.destroy();
-  else request.socket.resetAndDestroy();
+  if (request.httpVersion === "1.0") request.socket.resetAndDestroy();
+  else response.destroy();
 }

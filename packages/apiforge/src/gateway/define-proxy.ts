@@ -33,6 +33,7 @@ type AnyRouteOptions = RouteOptions<
 type OfRoutes =
   | "auth"
   | "certificate"
+  | "keyMode"
   | "roles"
   | "scopes"
   | "params"
@@ -76,7 +77,8 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
   readonly trustedPeers?: readonly string[];
 }
 
-const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/** Those of a proxy that names none. */
+export const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const wildcard = "/*";
 const anyReplies: Replies = { 200: null };
 

@@ -1,4 +1,4 @@
-export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export type { ShapingOptions } from "./shaping.ts";
 export type {
   HeadChanges,

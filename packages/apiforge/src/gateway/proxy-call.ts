@@ -5,6 +5,7 @@ import type { Dispatcher } from "undici";
 import {
   asksForWebSocket,
   edgeError,
+  lengthOfBody,
   plainAnswer,
   type Exchange,
   type Responder,
@@ -78,7 +79,7 @@ export class ProxyCall implements AttemptOwner {
     const { raw } = this.#exchange.request;
     if (hasPassedHere(raw)) return this.#refuse(notSent("proxy_loop_detected"));
     this.#exchange.reply.raw.once("close", this.#clientClosed);
-    const length = this.#lengthOfBody();
+    const length = lengthOfBody(raw);
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
     if (length === 0) return this.#send(null);
     if (this.#plan.hasCheckedBody) return this.#send(checkedBody(this.#exchange));
@@ -90,7 +91,7 @@ export class ProxyCall implements AttemptOwner {
 
   inform(status: number, headers: readonly string[]): void {
     const { raw } = this.#exchange.reply;
-    if (this.#exchange.request.raw.httpVersion !== "1.1" || raw.destroyed) return;
+    if (this.#exchange.request.raw.httpVersion === "1.0" || raw.destroyed) return;
     raw.writeInformation(status, [...headers]);
   }
 
@@ -269,13 +270,6 @@ export class ProxyCall implements AttemptOwner {
     if (!url.startsWith(stripPrefix)) return url;
     const rest = url.slice(stripPrefix.length);
     return rest.startsWith("/") ? rest : `/${rest}`;
-  }
-
-  /** 0 without a body, undefined for one of unknown length. */
-  #lengthOfBody(): number | undefined {
-    const { headers } = this.#exchange;
-    if (headers["transfer-encoding"] !== undefined) return undefined;
-    return Number(headers["content-length"] ?? 0);
   }
 
   #refuse(failure: UpstreamFailure): void {
