@@ -115,7 +115,7 @@ function builtInStages(services: Services): StageTable {
     validate: [validate],
     idempotency: [idempotency],
     backend: [
-      upstreamCall(services.durable.upstreamCalls),
+      upstreamCall(services.durable),
       tracer === undefined ? answering : traceBackend(tracer, answering),
     ],
   };

@@ -4,6 +4,7 @@ import {
   type Auth,
   type Method,
   type Relay,
+  type RelayBackend,
   type Replies,
   type ReplyOf,
   type Route,
@@ -11,8 +12,11 @@ import {
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
 
+import { together } from "./backends.ts";
+import { Canaries, type Canary, type StickyBy } from "./canary.ts";
 import { unknownOutcome } from "./idempotency.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
+import { Shadow, type ShadowOptions } from "./shadow.ts";
 import { shapingOf, type ShapingOptions } from "./shaping.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -56,6 +60,15 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
   /** Default all. */
   readonly methods?: readonly Method[];
   readonly upstream: Upstream;
+  /** Other upstreams that a share of the requests goes to, or those with a field or cookie; default none. The first that fits counts. */
+  readonly canaries?: readonly Canary[];
+  /** Whose requests stay with one upstream; default each request goes for itself. */
+  readonly stickyBy?: StickyBy;
+  /**
+   * Requests are copied to another upstream, after they have been sent: those without a body, with one up to
+   * 64 KiB, or with one that the route reads. Copies have `X-Shadow-Request: true`; what is answered to them is thrown away. Default none.
+   */
+  readonly shadow?: ShadowOptions;
   /** Without one, a body of any type is passed on as it arrives. With a schema the upstream gets the JSON of what was checked. */
   readonly body?: Schema | "bytes";
   /**
@@ -95,6 +108,7 @@ export function defineProxy(options: ProxyOptions): Route[] {
   }
   const end = path.endsWith(wildcard) ? wildcard : "";
   const prefix = path.slice(0, path.length - end.length) || "/";
+  const shared = sharedParts(options);
   return methods.map((method) => {
     const route: Route = defineRoute({
       ...routeOptions(options, method),
@@ -106,7 +120,7 @@ export function defineProxy(options: ProxyOptions): Route[] {
     });
     const whole = end === "" ? prefix : `${prefix === "/" ? "" : prefix}${end}`;
     const idempotency = route.method === "GET" ? "none" : (options.idempotency ?? "none");
-    return { ...route, path: whole, idempotency, relay: relayOf(options, route) };
+    return { ...route, path: whole, idempotency, relay: relayOf(options, route, shared) };
   });
 }
 
@@ -116,9 +130,23 @@ function routeOptions({ body, idempotency, ...options }: ProxyOptions, method: M
   return method === "GET" || read === undefined ? options : { ...options, body: read };
 }
 
-function relayOf(options: ProxyOptions, route: Route): Relay {
+/** What the routes of one declaration share. */
+interface SharedParts {
+  readonly backend: RelayBackend;
+  readonly shadow: Shadow | undefined;
+}
+
+function sharedParts({ upstream, canaries = [], shadow: copies }: ProxyOptions): SharedParts {
+  const shadow = copies && new Shadow(copies);
+  const others = canaries.map((canary) => canary.upstream);
+  const all = [upstream, ...others, ...(shadow === undefined ? [] : [shadow.upstream])];
+  return { backend: together(all), shadow };
+}
+
+function relayOf(options: ProxyOptions, route: Route, { backend, shadow }: SharedParts): Relay {
+  const { upstream, canaries = [], stickyBy } = options;
   const plan: ProxyPlan = {
-    upstream: options.upstream,
+    upstream,
     stripPrefix: options.stripPrefix ?? "",
     preserveHost: options.preserveHost ?? false,
     trustedPeers: new TrustedProxies(options.trustedPeers ?? []),
@@ -126,13 +154,31 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     hasCheckedBody: route.body !== undefined,
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
     shaping: shapingOf(route, options),
+    // Asking another upstream under the same key is asking twice.
+    areKeysKnown: upstream.retry.keyed && canaries.length === 0,
+    shadow,
   };
-  const keys = { areKnown: options.upstream.retry.keyed, unknownOutcome };
+  const keys = { areKnown: plan.areKeysKnown, unknownOutcome };
   return {
-    backend: options.upstream,
+    backend,
     ...(options.idempotency === undefined ? {} : { keys }),
     takesWebSockets: plan.takesWebSockets,
-    begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
+    begin: beginning(plan, canaries, stickyBy),
+  };
+}
+
+function beginning(
+  plan: ProxyPlan,
+  canaries: readonly Canary[],
+  stickyBy: StickyBy | undefined,
+): Relay["begin"] {
+  if (canaries.length === 0) {
+    return (exchange, responder) => new ProxyCall(plan, exchange, responder).begin();
+  }
+  const choice = new Canaries(plan.upstream, canaries, stickyBy);
+  return function beginAtChosen(exchange, responder) {
+    const upstream = choice.choose(exchange);
+    new ProxyCall({ ...plan, upstream }, exchange, responder).begin();
   };
 }
 

@@ -1,4 +1,6 @@
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export type { Canary, RequestMark, StickyBy } from "./canary.ts";
+export type { ShadowOptions } from "./shadow.ts";
 export type { ShapingOptions } from "./shaping.ts";
 export type {
   HeadChanges,

@@ -24,6 +24,7 @@ import { pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
 import type { Shaping } from "./shaping.ts";
 import { shapeAnswer, shapeRequest, type ShapedEnds, type ShapedRequest } from "./shaping-call.ts";
+import type { Shadow } from "./shadow.ts";
 import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -38,6 +39,10 @@ export interface ProxyPlan extends RequestHeaderOptions {
   readonly takesWebSockets: boolean;
   /** Undefined: requests and answers pass as they are. */
   readonly shaping: Shaping | undefined;
+  /** A request whose outcome is not known may be sent again under its key, whoever repeats it. */
+  readonly areKeysKnown: boolean;
+  /** Gets copies of requests whose bodies are held; undefined for none. */
+  readonly shadow: Shadow | undefined;
 }
 
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
@@ -114,7 +119,7 @@ export class ProxyCall implements AttemptOwner {
       refuse: (error) => this.#refuseAnswer(attempt, error),
     };
     const exchange = this.#exchange;
-    const isRepeatable = this.#isRepeatable();
+    const isRepeatable = this.#isForRepeating();
     if (call !== undefined) {
       const isRepeated = this.#wasSent;
       answerKeyed({ call, shaping, attempt, exchange, isRepeatable, isRepeated }, ends);
@@ -187,6 +192,7 @@ export class ProxyCall implements AttemptOwner {
     if (this.#plan.shaping !== undefined && !this.#shape(this.#plan.shaping)) return;
     this.#plan.upstream.budget.deposit();
     this.#ask();
+    if (this.#plan.shadow !== undefined) this.#copy(this.#plan.shadow);
   }
 
   /** False when the request has been refused. */
@@ -220,18 +226,33 @@ export class ProxyCall implements AttemptOwner {
     endpoint.dispatch(this.#dispatchOptions(endpoint), this.#attempt);
   }
 
+  #copy(shadow: Shadow): void {
+    const body = this.#body;
+    if (body instanceof RequestBody || this.#isUpgrade()) return;
+    const path = this.#shaped?.path ?? this.#path();
+    shadow.send(this.#exchange, { method: this.#method(), path, headers: this.#headers(), body });
+  }
+
+  #isUpgrade(): boolean {
+    return this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
+  }
+
+  /** Those of the request as it is sent. */
+  #headers(): string[] {
+    const { upstreamCall: call } = this.#exchange;
+    const shaped = this.#shaped;
+    const own = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
+    return call === undefined ? own : withUpstreamKey(own, call);
+  }
+
   #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
     const { headers: given } = this.#exchange;
     const body = this.#body;
-    const shaped = this.#shaped;
-    const { upstreamCall: call } = this.#exchange;
-    const own = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
-    const headers = call === undefined ? own : withUpstreamKey(own, call);
+    const headers = this.#headers();
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    const path = endpoint.basePath + (shaped?.path ?? this.#path());
-    const isUpgrade = this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
-    const upgrade = isUpgrade ? "websocket" : null;
+    const path = endpoint.basePath + (this.#shaped?.path ?? this.#path());
+    const upgrade = this.#isUpgrade() ? "websocket" : null;
     const method = this.#method();
     return { path, method, headers, body, idempotent: false, upgrade };
   }
@@ -249,6 +270,12 @@ export class ProxyCall implements AttemptOwner {
     if (upstreamCall !== undefined) return this.#plan.upstream.retry.keyed;
     if (repeatable.has(method)) return true;
     return this.#plan.upstream.retry.keyed && headers["idempotency-key"] !== undefined;
+  }
+
+  /** Whether the caller may repeat it. */
+  #isForRepeating(): boolean {
+    if (this.#exchange.upstreamCall !== undefined) return this.#plan.areKeysKnown;
+    return this.#isRepeatable();
   }
 
   #retry(): void {
@@ -278,7 +305,7 @@ export class ProxyCall implements AttemptOwner {
     const wasSent = failure.wasSent || (call !== undefined && this.#wasSent);
     const tell = (): void => {
       this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
-      const error = failureError({ ...failure, wasSent }, this.#isRepeatable());
+      const error = failureError({ ...failure, wasSent }, this.#isForRepeating());
       this.#responder.refuse(this.#exchange, error);
     };
     if (call === undefined) tell();

@@ -134,7 +134,10 @@ class UpstreamCallsModel {
 
 async function act(open: OpenStore, run: number, next: Step): Promise<string | undefined> {
   const { upstreamCalls } = open.store;
-  if (next.does === "wait") return void (await open.advance(next.ms));
+  if (next.does === "wait") {
+    await open.advance(next.ms);
+    return undefined;
+  }
   const digest = Buffer.alloc(16);
   digest.writeInt32BE(run, 0);
   digest.writeInt32BE(next.key, 4);

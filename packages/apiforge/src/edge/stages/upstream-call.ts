@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 
-import type { UpstreamCalls, UpstreamCallStart } from "../../durable/index.ts";
+import type { Durable, UpstreamCallStart } from "../../durable/index.ts";
 import type { UpstreamAnswer } from "../../store/index.ts";
 import { edgeError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
@@ -14,7 +14,7 @@ const retryAfterSeconds = 1;
  * The stage that records a keyed request to an upstream before it is sent, and answers one whose key is
  * known already.
  */
-export function upstreamCall(calls: UpstreamCalls): Stage {
+export function upstreamCall(durable: Pick<Durable, "upstreamCalls">): Stage {
   return function upstreamCallOn(route) {
     const keys = route?.relay?.keys;
     if (keys === undefined || route?.idempotency === "none") return undefined;
@@ -22,7 +22,7 @@ export function upstreamCall(calls: UpstreamCalls): Stage {
       async enter(exchange) {
         const { idempotencyKey } = exchange;
         if (idempotencyKey === undefined) return;
-        const start = await calls.begin(idempotencyKey, keys.areKnown);
+        const start = await durable.upstreamCalls.begin(idempotencyKey, keys.areKnown);
         if (start.outcome === "claimed") exchange.upstreamCall = start.call;
         else exchange.answer = known(exchange, start, keys);
       },
