@@ -141,8 +141,11 @@ export {
 } from "./features/tokens/index.ts";
 export {
   defineProxy,
+  responseCache,
   upstream,
   type ProxyOptions,
+  type ResponseCache,
+  type ResponseCacheOptions,
   type Upstream,
   type UpstreamOptions,
 } from "./gateway/index.ts";

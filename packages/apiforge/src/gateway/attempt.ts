@@ -28,12 +28,22 @@ export interface AttemptOwner {
 /** `whole`: all of an answer came. `cut`: the upstream broke off after the head. `none`: no head came, or nobody waited. */
 export type AttemptEnd = "whole" | "cut" | "none";
 
+/** Sees the body of an answer while it comes. */
+export interface BodyTap {
+  /** Others wait for the body, so that it comes at the pace of the upstream and not of the client. */
+  readonly isAwaited: boolean;
+  data(chunk: Buffer): void;
+  /** Once, when nothing more comes. */
+  end(how: AttemptEnd): void;
+}
+
 /** Interim answers that are passed on; more are a fault of the upstream. */
 const maxInterim = 16;
 /** Up to here a body leaves in one string with its head; Node writes up to 16 KiB without allocating. */
 const maxJoinedBytes = 12_288;
 
-type RawHeaders = readonly (Buffer | string)[];
+/** Fields as they came, flat as `[name, value, …]`. */
+export type RawHeaders = readonly (Buffer | string)[];
 
 /** One try to have an upstream answer a request: undici's handler, and the answer that writes itself. */
 export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting {
@@ -42,10 +52,12 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   place = 0;
   /** Of the final answer; 0 before it has come. */
   status = 0;
+  /** Of the final answer; what is put here in their place is what the client gets. */
+  rawHeaders: RawHeaders = [];
   readonly #owner: AttemptOwner;
   readonly #watch: PhaseWatch;
   #controller: Dispatcher.DispatchController | undefined;
-  #rawHeaders: RawHeaders = [];
+  #tap: BodyTap | undefined;
   #response: ServerResponse | undefined;
   /** The head, and what came with it, wait for the end of the turn. */
   #isFlushed = false;
@@ -78,7 +90,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const raw = rawPairs(controller.rawHeaders);
     if (status < 200) return this.#inform(status, raw);
     this.status = status;
-    this.#rawHeaders = raw;
+    this.rawHeaders = raw;
     this.#enter("body");
     this.#owner.answered(this);
   }
@@ -98,7 +110,12 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response;
-    if (this.#isOver || response === undefined) return;
+    if (this.#isOver) return;
+    this.#tap?.data(chunk);
+    if (response === undefined) {
+      this.sinceAt = this.#watch.clock.now();
+      return;
+    }
     if (!this.#isFlushed && this.#held === undefined) {
       this.#held = chunk;
       return;
@@ -109,8 +126,9 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const response = this.#response;
-    if (this.#isOver || response === undefined) return;
+    if (this.#isOver) return;
     this.#end("whole");
+    if (response === undefined) return;
     if (this.#sendsTrailer) {
       this.flush();
       response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
@@ -123,7 +141,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     if (this.#isOver) return;
     const type = failureType(error);
     // undici compares lengths first where a head names two; nothing of a body has come before a head.
-    const isHead = this.#response === undefined && type === "http_response_incomplete";
+    const isHead = this.status === 0 && type === "http_response_incomplete";
     this.#fail(isHead ? "http_protocol_error" : type, error);
   }
 
@@ -132,7 +150,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#response = response;
     const { req: request } = response;
     const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
-    const head = responseHead(this.#rawHeaders, own, this.status !== 204);
+    const head = responseHead(this.rawHeaders, own, this.status !== 204);
     this.#sendsTrailer = hasBody && request.httpVersion === "1.1" && isChunked(head);
     finish(head, this.#owner.isPersonal, this.#sendsTrailer);
     // What is left of a body that was answered before its end would be read as the next request.
@@ -140,6 +158,24 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     response.writeHead(this.status, head.headers);
     // An event stream's head leaves before its first event; other answers' with what came with it.
     turn.add(() => this.flush());
+  }
+
+  /**
+   * Has `tap` see the body from its first byte on, beside the client or, where {@link write} is not called,
+   * alone.
+   */
+  tap(tap: BodyTap): void {
+    this.#tap = tap;
+  }
+
+  /** The tap wants no more; it is not told of the end. */
+  untap(): void {
+    this.#tap = undefined;
+  }
+
+  /** The tap has become awaited. */
+  hurry(): void {
+    if (this.phase === "client") this.#resume();
   }
 
   /** Sends the head, with as much as has come with it. */
@@ -188,9 +224,10 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const wasSent = this.phase !== "connect";
     // A client that does not read, or sends less than it said, is not the upstream's fault.
     const isClients = (this.phase === "client" && cause === undefined) || isOfClient(cause);
-    this.#end(this.#response === undefined || isClients ? "none" : "cut");
-    if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
-    else {
+    const isBeforeHead = this.status === 0;
+    this.#end(isBeforeHead || isClients ? "none" : "cut");
+    if (isBeforeHead) this.#owner.failed(this, { type, wasSent, cause });
+    else if (this.#response !== undefined) {
       this.flush();
       cutShort(this.#response);
     }
@@ -200,6 +237,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#isOver = true;
     this.#watch.delete(this);
     this.#owner.ended(this, how);
+    this.#tap?.end(how);
   }
 
   /** Sends a piece of the body, and has the upstream wait for a client that is slower. */
@@ -210,7 +248,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   ): void {
     const isTaken = response.write(chunk);
     if (this.phase === "client" || this.#isOver) return;
-    if (isTaken) {
+    if (isTaken || this.#tap?.isAwaited === true) {
       this.sinceAt = this.#watch.clock.now();
       return;
     }
@@ -231,8 +269,8 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   };
 }
 
-/** One string is one buffer for the kernel; a string and a buffer are two. */
-function endWith(response: ServerResponse, body: Buffer | undefined): void {
+/** Ends an answer. One string is one buffer for the kernel; a string and a buffer are two. */
+export function endWith(response: ServerResponse, body: Buffer | undefined): void {
   if (body === undefined) response.end();
   else if (body.length > maxJoinedBytes) response.end(body);
   else response.end(body.toString("latin1"), "latin1");

@@ -11,6 +11,9 @@ import {
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
 
+import type { CachePlan } from "./cache/cache-plan.ts";
+import { CachedRelay } from "./cache/cached-relay.ts";
+import type { ResponseCache } from "./cache/response-cache.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -65,6 +68,11 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
   readonly webSockets?: boolean;
   /** Addresses and CIDR ranges of proxies in front of this server: what they say of the client in `Forwarded` and `X-Forwarded-*` is passed on. Default none. */
   readonly trustedPeers?: readonly string[];
+  /**
+   * Keeps answers as RFC 9111 lets a shared cache keep them, and gives them again without asking the upstream; see
+   * {@link responseCache}. Default none: a route without one pays nothing.
+   */
+  readonly cache?: ResponseCache;
 }
 
 const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -96,7 +104,8 @@ export function defineProxy(options: ProxyOptions): Route[] {
 }
 
 /** What a route knows of it; a GET has no body. */
-function routeOptions({ body, ...options }: ProxyOptions, method: Method) {
+function routeOptions({ body, ...rest }: ProxyOptions, method: Method) {
+  const { cache: _, ...options } = rest;
   return method === "GET" || body === undefined ? options : { ...options, body };
 }
 
@@ -110,9 +119,16 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     hasCheckedBody: route.body !== undefined,
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
   };
+  const { upstream: backend, cache } = options;
+  const { takesWebSockets, trustedPeers } = plan;
+  if (cache !== undefined) {
+    const call: CachePlan["call"] = (exchange, responder, changes) =>
+      new ProxyCall(plan, exchange, responder, changes);
+    return new CachedRelay(backend, takesWebSockets, { cache, trustedPeers, call });
+  }
   return {
-    backend: options.upstream,
-    takesWebSockets: plan.takesWebSockets,
+    backend,
+    takesWebSockets,
     begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
   };
 }

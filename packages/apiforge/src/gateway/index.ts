@@ -1,4 +1,9 @@
 export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export {
+  responseCache,
+  type ResponseCache,
+  type ResponseCacheOptions,
+} from "./cache/response-cache.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
