@@ -12,6 +12,7 @@ import { RequestMetrics } from "./evidence/metrics/request-metrics.ts";
 import { renewTls, tlsOptions } from "./tls.ts";
 import { capConnections } from "./guard/connection-cap.ts";
 import { mountHealth } from "./health.ts";
+import { Http2Front } from "./http2/http2-front.ts";
 import { LimitJournal } from "./limits/journal.ts";
 import { LeaseDesk } from "./limits/lease-desk.ts";
 import { elapsedBy, LimitBook } from "./limits/limit-book.ts";
@@ -23,7 +24,7 @@ import { Upgrades } from "./upgrades.ts";
 import { UsageBook } from "./versions/usage-book.ts";
 import { versionChoice } from "./versions/version-choice.ts";
 import type { Edge, EdgeOptions } from "./edge-options.ts";
-import { createHttpServer, timeoutCheckIntervalMs } from "./http-server.ts";
+import { createHttpServer, keepAliveTimeoutMs, timeoutCheckIntervalMs } from "./http-server.ts";
 import { mountDocuments } from "./openapi/mount-documents.ts";
 
 const closeDeadlineMs = 10_000;
@@ -107,6 +108,8 @@ export function createEdge(given: EdgeOptions): Edge {
     tls: options.tls && tlsOptions(options.tls, options.certificates?.ca),
   });
   upgrades?.mount(server.server, (request, response) => server.routing(request, response));
+  const http2 = options.tls === undefined ? undefined : new Http2Front(clock, keepAliveTimeoutMs);
+  http2?.mount(server.server, (request, response) => server.routing(request, response));
   capConnections(
     server.server,
     options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
@@ -126,8 +129,10 @@ export function createEdge(given: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => {
       server.server.closeAllConnections();
       upgrades?.destroyAll();
+      http2?.destroyAll();
     });
     try {
+      http2?.close();
       await server.close();
       if (isOpen) await Promise.all([...backends].map((backend) => backend.close()));
       await limits.close();

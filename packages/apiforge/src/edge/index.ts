@@ -42,6 +42,7 @@ export {
   type VerifiedCertificate,
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
+export { http2RequestOf, lengthOfBody } from "./http2/http2-request.ts";
 export type { TlsMaterial } from "./tls.ts";
 export { TrustedProxies } from "./trusted-proxies.ts";
 export { asksForWebSocket } from "./upgrades.ts";
@@ -84,10 +85,10 @@ export {
   type Steps,
 } from "./stage.ts";
 export { aheadOf, LimitJournal } from "./limits/journal.ts";
-export type { ServerLimits } from "./limits/limit-book.ts";
+export { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 export { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
 export { LeasedCounter } from "./limits/leased-counter.ts";
-export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";
+export { limitPolicy, type LimitBy, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
 export type { AnswerTurn, Relay, RelayBackend, Responder, SelfWritten } from "./relay.ts";
@@ -117,6 +118,7 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
+export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
 export type { VersionOptions } from "./versions/version-choice.ts";

@@ -15,6 +15,7 @@ import type { CachePlan } from "./cache/cache-plan.ts";
 import { CachedRelay } from "./cache/cached-relay.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
+import { shapingOf, type ShapingOptions } from "./shaping.ts";
 import type { Upstream } from "./upstream.ts";
 
 type AnyRouteOptions = RouteOptions<
@@ -33,6 +34,8 @@ type AnyRouteOptions = RouteOptions<
 
 type OfRoutes =
   | "auth"
+  | "certificate"
+  | "keyMode"
   | "roles"
   | "scopes"
   | "params"
@@ -49,7 +52,7 @@ type OfRoutes =
   | "deprecated";
 
 /** Declaration of routes whose requests are passed on; what is not described here is as in `defineRoute`. */
-export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
+export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOptions {
   /** As of a route; `/*` at its end stands for everything below. */
   readonly path: string;
   /** Default all. */
@@ -75,9 +78,10 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
   readonly cache?: ResponseCache;
 }
 
-const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/** Those of a proxy that names none. */
+export const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const wildcard = "/*";
-const replies: Replies = { 200: null };
+const anyReplies: Replies = { 200: null };
 
 /**
  * Declares routes that an upstream answers, in whatever language it is written: its requests pass
@@ -94,7 +98,7 @@ export function defineProxy(options: ProxyOptions): Route[] {
       ...routeOptions(options, method),
       method,
       path: prefix,
-      replies,
+      replies: options.replies ?? anyReplies,
       transaction: "none",
       handler: neverCalled,
     });
@@ -118,13 +122,15 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     maxBodyBytes: route.maxBodyBytes,
     hasCheckedBody: route.body !== undefined,
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
+    shaping: shapingOf(route, options),
   };
   const { upstream: backend, cache } = options;
   const { takesWebSockets, trustedPeers } = plan;
   if (cache !== undefined) {
     const call: CachePlan["call"] = (exchange, responder, changes) =>
       new ProxyCall(plan, exchange, responder, changes);
-    return new CachedRelay(backend, takesWebSockets, { cache, trustedPeers, call });
+    const validates = plan.shaping?.looksInside !== true;
+    return new CachedRelay(backend, takesWebSockets, { cache, trustedPeers, validates, call });
   }
   return {
     backend,

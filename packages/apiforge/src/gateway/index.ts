@@ -1,9 +1,19 @@
-export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export {
   responseCache,
   type ResponseCache,
   type ResponseCacheOptions,
 } from "./cache/response-cache.ts";
+export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export type { ShapingOptions } from "./shaping.ts";
+export type {
+  HeadChanges,
+  RelayedAnswer,
+  RelayedRequest,
+  RequestChanges,
+  TransformReply,
+  TransformRequest,
+  TransformResponse,
+} from "./shaping-hooks.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

@@ -5,6 +5,7 @@ import type { Dispatcher } from "undici";
 import {
   asksForWebSocket,
   edgeError,
+  lengthOfBody,
   plainAnswer,
   type Exchange,
   type Responder,
@@ -20,6 +21,8 @@ import {
 } from "./headers/request-headers.ts";
 import { pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
+import type { Shaping } from "./shaping.ts";
+import { shapeAnswer, shapeRequest, type ShapedRequest } from "./shaping-call.ts";
 import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -32,6 +35,8 @@ export interface ProxyPlan extends RequestHeaderOptions {
   /** The body has been read and checked, and is written anew: nothing passes that was not checked. */
   readonly hasCheckedBody: boolean;
   readonly takesWebSockets: boolean;
+  /** Undefined: requests and answers pass as they are. */
+  readonly shaping: Shaping | undefined;
 }
 
 /** What is sent differently from what the client sent. */
@@ -65,6 +70,7 @@ export class ProxyCall implements AttemptOwner {
   #lastEndpoint: Endpoint | undefined;
   readonly #tried = new Set<Endpoint>();
   #body: Body = null;
+  #shaped: ShapedRequest | undefined;
   #attempts = 0;
   #isSettled = false;
   readonly #changes: CallChanges | undefined;
@@ -84,7 +90,7 @@ export class ProxyCall implements AttemptOwner {
     if (this.#changes?.isDetached !== true) {
       this.#exchange.reply.raw.once("close", this.#clientClosed);
     }
-    const length = this.#lengthOfBody();
+    const length = lengthOfBody(raw);
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
     if (length === 0) return this.#send(null);
     if (this.#plan.hasCheckedBody) return this.#send(checkedBody(this.#exchange));
@@ -97,7 +103,7 @@ export class ProxyCall implements AttemptOwner {
   inform(status: number, headers: readonly string[]): void {
     const { raw } = this.#exchange.reply;
     if (this.#changes?.isDetached === true) return;
-    if (this.#exchange.request.raw.httpVersion !== "1.1" || raw.destroyed) return;
+    if (this.#exchange.request.raw.httpVersion === "1.0" || raw.destroyed) return;
     raw.writeInformation(status, [...headers]);
   }
 
@@ -110,8 +116,13 @@ export class ProxyCall implements AttemptOwner {
       attempt.abandon();
       return this.#retry();
     }
-    this.#isSettled = true;
-    this.#answer(status, attempt);
+    const { shaping } = this.#plan;
+    if (shaping === undefined) return this.#settle(attempt, attempt);
+    shapeAnswer(shaping, attempt, this.#exchange, this.#isRepeatable(), {
+      isPersonal: this.isPersonal,
+      answer: (selfWritten) => this.#settle(attempt, selfWritten),
+      refuse: (error) => this.#refuseAnswer(attempt, error),
+    });
   }
 
   upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
@@ -155,6 +166,11 @@ export class ProxyCall implements AttemptOwner {
     this.#plan.upstream.leave();
   }
 
+  #settle({ status }: Attempt, selfWritten: SelfWritten): void {
+    this.#isSettled = true;
+    this.#answer(status, selfWritten);
+  }
+
   #answer(status: number, selfWritten: SelfWritten): void {
     const { answer } = plainAnswer(status);
     this.#responder.answer(this.#exchange, {
@@ -169,8 +185,23 @@ export class ProxyCall implements AttemptOwner {
   #send(body: Body): void {
     if (this.#isSettled) return;
     this.#body = body;
+    if (this.#plan.shaping !== undefined && !this.#shape(this.#plan.shaping)) return;
     this.#plan.upstream.budget.deposit();
     this.#ask();
+  }
+
+  /** False when the request has been refused. */
+  #shape(shaping: Shaping): boolean {
+    try {
+      const headers = requestHeaders(this.#exchange, this.#plan);
+      this.#shaped = shapeRequest(shaping, this.#exchange, { path: this.#path(), headers });
+      this.#body = this.#shaped.body ?? this.#body;
+      return true;
+    } catch (error) {
+      this.#isSettled = true;
+      this.#responder.refuse(this.#exchange, error);
+      return false;
+    }
   }
 
   #ask(): void {
@@ -188,14 +219,17 @@ export class ProxyCall implements AttemptOwner {
   }
 
   #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
-    const { method, headers: given } = this.#exchange;
+    const { headers: given } = this.#exchange;
     const body = this.#body;
-    const headers = changed(requestHeaders(this.#exchange, this.#plan), this.#changes);
+    const shaped = this.#shaped;
+    const unchanged = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
+    const headers = changed(unchanged, this.#changes);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    const path = endpoint.basePath + this.#path();
+    const path = endpoint.basePath + (shaped?.path ?? this.#path());
     const isUpgrade = this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
     const upgrade = isUpgrade ? "websocket" : null;
+    const method = this.#method();
     return { path, method, headers, body, idempotent: false, upgrade };
   }
 
@@ -220,6 +254,12 @@ export class ProxyCall implements AttemptOwner {
     else watch.clock.after(retry.delayMs, () => this.#ask());
   }
 
+  /** A HEAD tells the length of what its GET would say, which is not known before that is shaped. */
+  #method(): string {
+    const { method } = this.#exchange;
+    return method === "HEAD" && this.#plan.shaping?.looksInside === true ? "GET" : method;
+  }
+
   #path(): string {
     const { url } = this.#exchange;
     const { stripPrefix } = this.#plan;
@@ -228,17 +268,16 @@ export class ProxyCall implements AttemptOwner {
     return rest.startsWith("/") ? rest : `/${rest}`;
   }
 
-  /** 0 without a body, undefined for one of unknown length. */
-  #lengthOfBody(): number | undefined {
-    const { headers } = this.#exchange;
-    if (headers["transfer-encoding"] !== undefined) return undefined;
-    return Number(headers["content-length"] ?? 0);
-  }
-
   #refuse(failure: UpstreamFailure): void {
     this.#isSettled = true;
     this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
     this.#responder.refuse(this.#exchange, failureError(failure, this.#isRepeatable()));
+  }
+
+  #refuseAnswer({ status }: Attempt, error: unknown): void {
+    this.#isSettled = true;
+    this.#exchange.setHeader("proxy-status", `${pseudonym}; received-status=${status}`);
+    this.#responder.refuse(this.#exchange, error);
   }
 
   #refuseBody(): void {

@@ -6,6 +6,8 @@ import type { ResponseCache } from "./response-cache.ts";
 export interface CachePlan {
   readonly cache: ResponseCache;
   readonly trustedPeers: TrustedProxies;
+  /** The upstream can be asked whether a stored answer holds; not where the route made that out of the upstream's. */
+  readonly validates: boolean;
   /** A request to the upstream, not begun yet. */
   readonly call: (exchange: Exchange, responder: Responder, changes?: CallChanges) => ProxyCall;
 }

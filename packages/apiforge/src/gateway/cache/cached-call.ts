@@ -1,6 +1,7 @@
 import { plainAnswer, type Exchange, type Outgoing, type Responder } from "../../edge/index.ts";
 import { ApiForgeError } from "../../kernel/index.ts";
 import { Attempt } from "../attempt.ts";
+import { ShapedAnswer } from "../shaping-answer.ts";
 import { gatewayError } from "../errors.ts";
 import { askedRequest, type AskedRequest } from "./asked.ts";
 import { conditions, type CachePlan } from "./cache-plan.ts";
@@ -45,24 +46,25 @@ export class CachedCall implements Responder {
 
   /** @see {Responder}: the upstream's answer. */
   answer(exchange: Exchange, outgoing: Outgoing): void {
-    const attempt = outgoing.selfWritten;
-    if (!(attempt instanceof Attempt)) {
+    const { selfWritten } = outgoing;
+    if (selfWritten instanceof ShapedAnswer) return this.#passShaped(selfWritten, outgoing);
+    if (!(selfWritten instanceof Attempt)) {
       this.#intake?.end("given up");
       return this.#responder.answer(exchange, outgoing);
     }
-    const { status } = attempt;
+    const { status } = selfWritten;
     const stored = this.#stored;
-    if (stored !== undefined && status === 304 && this.#validates)
-      return this.#renew(stored, attempt);
+    if (stored !== undefined && status === 304 && this.#validates) {
+      return this.#renew(stored, selfWritten);
+    }
     if (stored !== undefined && failures.has(status) && this.#mayStandIn(stored)) {
-      attempt.abandon();
+      selfWritten.abandon();
       return this.#standIn(stored, status);
     }
-    const isStored = this.#intake?.take(attempt) ?? false;
-    if (stored !== undefined && !isStored) this.#compare(stored, attempt);
-    attempt.rawHeaders = withoutTags(attempt.rawHeaders);
-    exchange.putHeader("cache-status", forwardedStatus(this.#why, { status, isStored }));
-    this.#responder.answer(exchange, outgoing);
+    const isStored = this.#intake?.take(selfWritten) ?? false;
+    if (stored !== undefined && !isStored) this.#compare(stored, selfWritten);
+    selfWritten.fields = withoutTags(selfWritten.fields);
+    this.#pass(outgoing, isStored);
   }
 
   /** @see {Responder}: there is no answer of the upstream. */
@@ -75,6 +77,28 @@ export class CachedCall implements Responder {
     this.#intake?.end("failed");
     exchange.putHeader("cache-status", forwardedStatus(this.#why, { status: undefined }));
     this.#responder.refuse(exchange, error);
+  }
+
+  /** An answer of which its route has made another one: that is what is stored. */
+  #passShaped({ reply }: ShapedAnswer, outgoing: Outgoing): void {
+    const { status, fields, body } = reply;
+    const isStored = this.#intake?.takeWhole(status, fields, Buffer.from(body)) ?? false;
+    const passed = { ...reply, fields: withoutTags(fields) };
+    this.#pass(
+      { ...outgoing, selfWritten: new ShapedAnswer(passed, this.#isPersonal()) },
+      isStored,
+    );
+  }
+
+  #pass(outgoing: Outgoing, isStored: boolean): void {
+    const { status } = outgoing.answer;
+    this.#exchange.putHeader("cache-status", forwardedStatus(this.#why, { status, isStored }));
+    this.#responder.answer(this.#exchange, outgoing);
+  }
+
+  /** Other caches must not keep what is answered, unless it says otherwise. */
+  #isPersonal(): boolean {
+    return this.#exchange.route?.auth !== "none";
   }
 
   #decide(mayJoin: boolean): void {
@@ -119,7 +143,7 @@ export class CachedCall implements Responder {
   #forward(mayJoin: boolean): void {
     const { cache } = this.#plan;
     const stored = this.#stored;
-    const asking = stored === undefined ? undefined : validators(stored);
+    const asking = stored && this.#plan.validates ? validators(stored) : undefined;
     this.#validates = asking !== undefined;
     const { method } = this.#exchange;
     if (method === "HEAD") return this.#call(asking);
@@ -180,7 +204,7 @@ export class CachedCall implements Responder {
   }
 
   #renew(stored: Entry, attempt: Attempt): void {
-    const raw = attempt.rawHeaders;
+    const raw = attempt.fields;
     const tag = fieldsOf(raw).get("etag");
     if (tag !== undefined && opaque(tag) !== opaque(storedField(stored, "etag") ?? tag)) {
       return this.#askAgain(stored);
@@ -204,11 +228,11 @@ export class CachedCall implements Responder {
 
   /** What an answer that is not stored says of the one that is. */
   #compare(stored: Entry, attempt: Attempt): void {
-    const { status, rawHeaders } = attempt;
+    const { status, fields: raw } = attempt;
     // RFC 9111 section 4.3.5.
     const isOfHead = this.#exchange.method === "HEAD" && status === stored.status;
-    if (isOfHead && isAbout(stored, fieldsOf(rawHeaders))) {
-      this.#openIntake().renew(stored, rawHeaders);
+    if (isOfHead && isAbout(stored, fieldsOf(raw))) {
+      this.#openIntake().renew(stored, raw);
     } else if (replacing(status)) this.#plan.cache.store.remove(stored);
   }
 

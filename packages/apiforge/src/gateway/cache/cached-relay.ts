@@ -68,7 +68,7 @@ class PassedCall implements Responder {
       const { status } = selfWritten;
       // What was refused has changed nothing (RFC 9111 section 4.4).
       if (this.#why === "method" && status < 400) this.#invalidate(exchange, selfWritten);
-      selfWritten.rawHeaders = withoutTags(selfWritten.rawHeaders);
+      selfWritten.fields = withoutTags(selfWritten.fields);
       exchange.putHeader("cache-status", forwardedStatus(this.#why, { status }));
     }
     this.#responder.answer(exchange, outgoing);
@@ -84,11 +84,11 @@ class PassedCall implements Responder {
     return origin(exchange, this.#plan.trustedPeers) + exchange.url;
   }
 
-  #invalidate(exchange: Exchange, { rawHeaders }: Attempt): void {
+  #invalidate(exchange: Exchange, { fields: raw }: Attempt): void {
     const url = this.#urlOf(exchange);
     const { cache } = this.#plan;
     cache.invalidate(url);
-    const fields = fieldsOf(rawHeaders);
+    const fields = fieldsOf(raw);
     for (const name of ["location", "content-location"]) {
       const named = fields.get(name);
       const other = named === undefined ? undefined : sameOrigin(named, url);

@@ -1,11 +1,10 @@
 import { endsHere, namedByConnection } from "../headers/hop-by-hop.ts";
+import type { RawFields } from "../headers/raw-fields.ts";
 import { text } from "../headers/response-headers.ts";
 import { listedFields, type Directives } from "./directives.ts";
 import { fieldsOf, type Fields } from "./fields.ts";
 import { freshnessOf, policyOf, type Exchanged, type Freshness } from "./freshness.ts";
 import type { Selection } from "./vary.ts";
-
-type RawFields = readonly (Buffer | string)[];
 
 /** A stored answer. It never changes; {@link freshened} makes another one of it. */
 export interface Entry {

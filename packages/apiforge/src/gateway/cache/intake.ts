@@ -1,4 +1,5 @@
-import type { Attempt, RawHeaders } from "../attempt.ts";
+import type { Attempt } from "../attempt.ts";
+import type { RawFields } from "../headers/raw-fields.ts";
 import type { AskedRequest } from "./asked.ts";
 import { freshened, keptFields, tagsOf, type Entry } from "./entry.ts";
 import { fieldsOf, type Fields } from "./fields.ts";
@@ -49,25 +50,16 @@ export class Intake {
 
   /** Begins to store the answer, whose head has come; false when it may not be stored. */
   take(attempt: Attempt): boolean {
-    const fields = fieldsOf(attempt.rawHeaders);
-    const { url } = this.#asked;
-    const audience = this.#audienceOf(attempt.status, fields);
-    const length = fields.get("content-length");
-    const isTooLarge = Number(length ?? 0) > this.#cache.store.maxEntryBytes;
-    const kept = isTooLarge || !hasEnd(attempt.status, fields) ? undefined : audience;
-    // A request that nobody may wait for says nothing of those that they may.
-    if (kept !== undefined || this.#flight !== undefined) this.#cache.flights.learn(url, kept);
-    if (kept === undefined) {
-      this.end("alone");
-      return false;
-    }
+    const { status, fields: raw } = attempt;
+    const fields = fieldsOf(raw);
+    const length = Number(fields.get("content-length") ?? 0);
+    const audience = this.#admit(status, fields, hasEnd(status, fields) ? length : undefined);
+    if (audience === undefined) return false;
     // Some of those who wait may not have it.
-    if (kept === "caller" && this.#flight?.key === url) this.#flight.land("alone");
-    const raw = attempt.rawHeaders;
-    const { status } = attempt;
+    if (audience === "caller" && this.#flight?.key === this.#asked.url) this.#flight.land("alone");
     const receivedAt = this.#cache.clock.now();
     const fill = new Fill(this.#cache.room, this.#cache.store.maxEntryBytes, (end) => {
-      if (Buffer.isBuffer(end)) this.#keep({ status, raw, receivedAt, audience: kept, body: end });
+      if (Buffer.isBuffer(end)) this.#keep({ status, raw, receivedAt, audience, body: end });
       else this.#giveUp(attempt, end);
     });
     attempt.tap(fill);
@@ -75,8 +67,16 @@ export class Intake {
     return true;
   }
 
+  /** Stores an answer that has come whole; false when it may not be stored. */
+  takeWhole(status: number, raw: RawFields, body: Buffer): boolean {
+    const audience = this.#admit(status, fieldsOf(raw), body.length);
+    if (audience === undefined) return false;
+    this.#keep({ status, raw, receivedAt: this.#cache.clock.now(), audience, body });
+    return true;
+  }
+
   /** A stored answer still holds: stores it anew with what came now, if it may be kept on. Answers what is to be given. */
-  renew(entry: Entry, raw: RawHeaders): Entry {
+  renew(entry: Entry, raw: RawFields): Entry {
     const renewed = freshened(entry, raw, this.#exchanged(), this.#epoch);
     const audience = this.#audienceOf(entry.status, renewed.fields);
     const mayKeep = audience === "all" || (audience === "caller" && entry.caller !== undefined);
@@ -94,6 +94,18 @@ export class Intake {
     this.#flight?.land(landing);
   }
 
+  /** Whether an answer is stored, and for whom. @param length of its body, as far as it is known; undefined for one whose end nobody can tell. */
+  #admit(status: number, fields: Fields, length: number | undefined): Audience | undefined {
+    const isFit = length !== undefined && length <= this.#cache.store.maxEntryBytes;
+    const audience = isFit ? this.#audienceOf(status, fields) : undefined;
+    const { url } = this.#asked;
+    // A request that nobody may wait for says nothing of those that they may.
+    if (audience !== undefined || this.#flight !== undefined)
+      this.#cache.flights.learn(url, audience);
+    if (audience === undefined) this.end("alone");
+    return audience;
+  }
+
   #audienceOf(status: number, fields: Fields): Audience | undefined {
     // The client does not want it to be kept (RFC 9111 section 5.2.1.5).
     if (this.#asked.directives.has("no-store")) return undefined;
@@ -108,7 +120,7 @@ export class Intake {
 
   #keep(came: {
     readonly status: number;
-    readonly raw: RawHeaders;
+    readonly raw: RawFields;
     readonly receivedAt: number;
     readonly audience: Audience;
     readonly body: Buffer;

@@ -1,5 +1,6 @@
 import type { Exchange, Outgoing, Responder } from "../../edge/index.ts";
 import { Attempt } from "../attempt.ts";
+import { ShapedAnswer } from "../shaping-answer.ts";
 import { conditions, type CachePlan } from "./cache-plan.ts";
 import { validators, type Entry } from "./entry.ts";
 import type { Intake } from "./intake.ts";
@@ -19,15 +20,19 @@ export class Refresh implements Responder {
   }
 
   begin(): void {
-    const fields = validators(this.#stored) ?? [];
+    const fields = (this.#plan.validates ? validators(this.#stored) : undefined) ?? [];
     const changes = { without: conditions, fields, isDetached: true };
     this.#plan.call(this.#exchange, this, changes).begin();
   }
 
   answer(_exchange: Exchange, { selfWritten }: Outgoing): void {
+    if (selfWritten instanceof ShapedAnswer) {
+      const { status, fields, body } = selfWritten.reply;
+      return void this.#intake.takeWhole(status, fields, Buffer.from(body));
+    }
     if (!(selfWritten instanceof Attempt)) return this.#intake.end("failed");
-    const { status, rawHeaders } = selfWritten;
-    if (status === 304) return void this.#intake.renew(this.#stored, rawHeaders);
+    const { status, fields } = selfWritten;
+    if (status === 304) return void this.#intake.renew(this.#stored, fields);
     const mayStandIn = status >= 500;
     if (mayStandIn) this.#intake.end("failed");
     else if (this.#intake.take(selfWritten)) return;

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 
 import { counting, startCached, type CachedGateway } from "./cache-harness.ts";
 
@@ -317,4 +318,30 @@ test("tags are for the cache and reach no client", async () => {
     expect(answer.headers.has("cache-tag") || answer.headers.has("surrogate-key")).toBe(false);
   }
   expect([...gateway.cache.store.entries()].map(({ tags }) => tags)).toEqual([["a", "b", "c"]]);
+});
+
+test("of an answer that its route shapes, what leaves is stored", async () => {
+  const replies = { 200: z.object({ id: z.string() }) };
+  gateway = await startCached(
+    (_request, response) => {
+      response.writeHead(200, {
+        "content-type": "application/json",
+        "cache-control": "max-age=60",
+        "cache-tag": "a",
+        etag: 'W/"1"',
+      });
+      response.end('{"id":"1","secret":"2"}');
+    },
+    { proxy: { replies } },
+  );
+  const answers = [await gateway.get("/a"), await gateway.get("/a")];
+  expect(answers.map((answer) => answer.headers.has("cache-tag"))).toEqual([false, false]);
+  expect(answers.map(status)[1]).toBe("apiforge; hit; ttl=60");
+  expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual([
+    '{"id":"1"}',
+    '{"id":"1"}',
+  ]);
+  gateway.cacheClock.advance(61_000);
+  expect(await (await gateway.get("/a")).text()).toBe('{"id":"1"}');
+  expect(gateway.asked[1]?.headers["if-none-match"]).toBeUndefined();
 });
