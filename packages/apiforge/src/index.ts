@@ -153,6 +153,7 @@ export {
 } from "./features/tokens/index.ts";
 export {
   defineProxy,
+  responseCache,
   upstream,
   type ProxyOptions,
   type HeadChanges,
@@ -162,6 +163,8 @@ export {
   type Canary,
   type RequestMark,
   type ShadowOptions,
+  type ResponseCache,
+  type ResponseCacheOptions,
   type ShapingOptions,
   type StickyBy,
   type TransformReply,

@@ -1,3 +1,8 @@
+export {
+  responseCache,
+  type ResponseCache,
+  type ResponseCacheOptions,
+} from "./cache/response-cache.ts";
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export type { Canary, RequestMark, StickyBy } from "./canary.ts";
 export type { ShadowOptions } from "./shadow.ts";
