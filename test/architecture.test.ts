@@ -57,6 +57,11 @@ describe("forbidden imports", () => {
     [`${core}/edge/a.ts`, 'import "../app/index.ts";', "edge must not import app"],
     [
       `${core}/edge/a.ts`,
+      'import { STATUS_CODES, type Server } from "node:http";',
+      "node:http is 16 MB of fetch when it is imported: take what you need by edge/node-http.ts",
+    ],
+    [
+      `${core}/edge/a.ts`,
       'import "../store/sqlite/index.ts";',
       "edge must not import store/sqlite",
     ],

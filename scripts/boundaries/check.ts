@@ -43,7 +43,7 @@ function ruleOf(room: string): RoomRule | undefined {
 function complaintAbout(path: string, place: Place, found: Import): string | undefined {
   const { specifier } = found;
   if (specifier === undefined) return complaintAboutComputed(place);
-  if (specifier.startsWith("node:")) return undefined;
+  if (specifier.startsWith("node:")) return complaintAboutNode(place, found);
   if (specifier.startsWith(".")) {
     const target = posix.join(posix.dirname(path), specifier);
     return complaintAboutFile(place, target, found);
@@ -53,6 +53,12 @@ function complaintAbout(path: string, place: Place, found: Import): string | und
   return isOurs
     ? complaintAboutOurs(place, specifier)
     : complaintAboutPackage(place, specifier, found);
+}
+
+/** For an import Node reads each export of a module, and of `node:http` that loads its fetch: 16 MB. */
+function complaintAboutNode(place: Place, { specifier, load }: Import): string | undefined {
+  if (place.room === undefined || specifier !== "node:http" || load === "types") return undefined;
+  return "node:http is 16 MB of fetch when it is imported: take what you need by edge/node-http.ts";
 }
 
 function complaintAboutComputed(place: Place): string | undefined {

@@ -16,7 +16,7 @@ import {
 } from "./target.ts";
 
 const execute = promisify(execFile);
-const entry = fileURLToPath(new URL("../ours/main.ts", import.meta.url));
+const entry = fileURLToPath(new URL("../ours/start.mjs", import.meta.url));
 const tokenCommand = fileURLToPath(
   new URL("../../../packages/apiforge/src/cli/token.ts", import.meta.url),
 );

@@ -1,6 +1,7 @@
 import type { System } from "apiforge";
 
-import { graphqlMediaType, graphqlRoutes } from "./graphql/routes.ts";
+import { FirstUse } from "./graphql/first-use.ts";
+import { graphqlRoutes } from "./graphql/routes.ts";
 import type { Documents } from "./graphql/server.ts";
 import { repoMigrations } from "./migrations.ts";
 import { readRepoRoute } from "./rest-routes.ts";
@@ -13,9 +14,10 @@ export interface ReposOptions {
 
 /** The repos system: repositories by REST, which is deprecated, and by GraphQL beside it. */
 export function repos({ documents }: ReposOptions): System {
+  const graphql = graphqlRoutes(new FirstUse(documents));
   return {
-    routes: [readRepoRoute, ...graphqlRoutes(documents)],
-    stages: [graphqlMediaType],
+    routes: [readRepoRoute, ...graphql.routes],
+    stages: graphql.stages,
     migrations: repoMigrations,
   };
 }

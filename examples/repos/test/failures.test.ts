@@ -1,6 +1,7 @@
 import type { Reader, Route, Transaction } from "apiforge";
 import { expect, test } from "vitest";
 
+import { FirstUse } from "../src/graphql/first-use.ts";
 import { graphqlRoutes } from "../src/graphql/routes.ts";
 import { createGraphQLServer } from "../src/graphql/server.ts";
 
@@ -27,7 +28,9 @@ test("what a resolver did not plan for is kept for the whole request to fail wit
 });
 
 test("a request of which a resolver failed throws, so that nothing of it commits", async () => {
-  const routes: readonly Route[] = graphqlRoutes("any");
+  const server = new FirstUse("any");
+  await server.prepare();
+  const { routes }: { readonly routes: readonly Route[] } = graphqlRoutes(server);
   const post = routes.find(({ method }) => method === "POST");
   const body = { query: '{ repository(owner: "o", name: "n") { name } }' };
   const context = { body, headers: {}, tx: failing as Transaction, principal: undefined };

@@ -55,7 +55,7 @@ export async function connectProviders(
     messages: createHttpPatientMessages({ url: urlOf("messages") }),
     crm: createHttpCrm({ url: urlOf("crm") }),
     twilio: twilio ?? sandboxTwilio(environment, `${sandbox?.url}`),
-    mailer: mailer ?? (await sandboxSmtp(environment, `${sandbox?.url}`)),
+    mailer: mailer ?? sandboxSmtp(environment, `${sandbox?.url}`),
     sandboxUrl: sandbox?.url,
     stop: async () => sandbox?.stop(),
   };

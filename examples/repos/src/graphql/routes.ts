@@ -1,9 +1,10 @@
-import { defineRoute, stage, textReply } from "apiforge";
+import { defineRoute, stage, textReply, type PlacedStage } from "apiforge";
 import { z } from "zod";
 
 import type { GraphQLContext } from "./context.ts";
+import type { FirstUse } from "./first-use.ts";
 import { responseType } from "./media-type.ts";
-import { createGraphQLServer, type Documents, type GraphQLRequest } from "./server.ts";
+import type { GraphQLRequest } from "./server.ts";
 
 const path = "/graphql";
 const tags = ["repos"];
@@ -30,12 +31,10 @@ const queryParameters = z.object({
  * `GET /graphql`: queries on one snapshot. `POST /graphql`: queries and mutations in one transaction;
  * mutations need a token, and can be repeated under an idempotency key.
  */
-export function graphqlRoutes(documents: Documents) {
-  const serve = createGraphQLServer(documents);
-
+export function graphqlRoutes(server: FirstUse) {
   async function answer(request: GraphQLRequest, context: GraphQLContext) {
     const accept = responseType(request.accept);
-    const response = await serve({ ...request, accept }, context);
+    const response = await server.serve({ ...request, accept }, context);
     // What no client can plan for takes back what the request did, and is answered as everywhere.
     if (context.failures.length > 0) throw context.failures[0];
     const { status } = response;
@@ -80,11 +79,18 @@ export function graphqlRoutes(documents: Documents) {
       ),
   });
 
-  return [read, run] as const;
+  return { routes: [read, run] as const, stages: [graphqlServer(server), graphqlMediaType] };
+}
+
+/** Has the server loaded before a request's transaction begins, which must not wait for it. */
+function graphqlServer(server: FirstUse): PlacedStage {
+  return stage("graphql-server", "validate", (route) =>
+    route?.path === path ? { enter: () => server.prepare() } : undefined,
+  );
 }
 
 /** Gives GraphQL's answers the media type that was asked for; errors of the edge keep their own. */
-export const graphqlMediaType = stage("graphql-media-type", "validate", (route) =>
+const graphqlMediaType = stage("graphql-media-type", "validate", (route) =>
   route?.path === path
     ? {
         leave(exchange, leaving) {

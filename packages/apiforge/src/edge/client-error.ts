@@ -1,8 +1,9 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 import { newId, type ApiForgeError } from "../kernel/index.ts";
 import { edgeError } from "./errors.ts";
+import { STATUS_CODES } from "./node-http.ts";
 import { preferredForm, renderFailure, toFailure } from "./problem.ts";
 import { requestId } from "./stages/correlate.ts";
 

@@ -1,9 +1,4 @@
-import {
-  validateHeaderName,
-  validateHeaderValue,
-  type IncomingHttpHeaders,
-  type ServerResponse,
-} from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Context, Span } from "@opentelemetry/api";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
@@ -13,6 +8,7 @@ import type { Principal } from "./auth/principal.ts";
 import type { AskedFields } from "./fields/sparse-fields.ts";
 import type { Admission } from "./limits/limiter.ts";
 import type { StageTimings } from "./evidence/server-timing.ts";
+import { validateHeaderName, validateHeaderValue } from "./node-http.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { RouteStages } from "./route-stages.ts";
 import type { Route } from "./route.ts";
@@ -75,6 +71,8 @@ export class Exchange implements RequestInfo {
   readonly #closing: AbortSignal;
   #requestLog: Log | undefined = undefined;
   #signal: AbortSignal | undefined = undefined;
+  #counted = "";
+  #countedBytes = 0;
 
   constructor(
     route: Route | undefined,
@@ -128,6 +126,15 @@ export class Exchange implements RequestInfo {
   headerOf(name: string): string | undefined {
     const index = this.#indexOf(name);
     return index === notThere ? undefined : this.head[index + 1];
+  }
+
+  /** Bytes of `body` as it is sent; counted once for all who ask. */
+  bytesOf(body: string): number {
+    if (body !== this.#counted) {
+      this.#counted = body;
+      this.#countedBytes = Buffer.byteLength(body);
+    }
+    return this.#countedBytes;
   }
 
   get signal(): AbortSignal {

@@ -36,6 +36,8 @@ export function createHttpServer(parts: HttpServerParts): FastifyInstance {
     connectionsCheckingInterval: timeoutCheckIntervalMs,
     // Node would answer a missing Host without our envelope; the guard does it.
     requireHostHeader: false,
+    // A request without a body then has no stream that has to be read to its end.
+    optimizeEmptyRequests: true,
     // Others are answered as if they had not asked; without it Node ignores all.
     ...(takesWebSockets ? { shouldUpgradeCallback: asksForWebSocket } : {}),
   };

@@ -219,18 +219,28 @@ export class Pipeline {
     exchange: Exchange,
     next: () => void,
   ): void {
+    try {
+      const wait = enterAll(steps, exchange);
+      // No closure where nothing has to wait.
+      if (wait !== undefined) this.#enterLater(wait, stages, exchange, next);
+      else if (exchange.answer === undefined) next();
+      else send(exchange, stages, exchange.answer, this.#services);
+    } catch (error) {
+      exchange.reply.send(error);
+    }
+  }
+
+  #enterLater(
+    wait: Promise<void>,
+    stages: RouteStages,
+    exchange: Exchange,
+    next: () => void,
+  ): void {
     const goOn = (): void => {
       if (exchange.answer === undefined) next();
       else send(exchange, stages, exchange.answer, this.#services);
     };
-    const refuse = (error: unknown): void => void exchange.reply.send(error);
-    try {
-      const wait = enterAll(steps, exchange);
-      if (wait === undefined) goOn();
-      else wait.then(goOn).catch(refuse);
-    } catch (error) {
-      refuse(error);
-    }
+    wait.then(goOn).catch((error: unknown) => void exchange.reply.send(error));
   }
 }
 

@@ -1,7 +1,6 @@
-import { STATUS_CODES } from "node:http";
-
 import { ApiForgeError, type ErrorType } from "../kernel/index.ts";
 import { edgeError } from "./errors.ts";
+import { STATUS_CODES } from "./node-http.ts";
 
 /** What a caller is told about a failure; the same facts in both forms. */
 export interface Failure {

@@ -1,5 +1,7 @@
-import { ServerResponse, type IncomingMessage, type Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse as Response } from "node:http";
 import { Socket } from "node:net";
+
+import { ServerResponse } from "./node-http.ts";
 
 /** True for a request to go on as a WebSocket (RFC 6455 section 4.1). */
 export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
@@ -15,10 +17,7 @@ export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessa
 export class Upgrades {
   readonly #sockets = new Set<Socket>();
 
-  mount(
-    server: Server,
-    answer: (request: IncomingMessage, response: ServerResponse) => void,
-  ): void {
+  mount(server: Server, answer: (request: IncomingMessage, response: Response) => void): void {
     server.on("upgrade", (request, socket, head) => {
       if (!(socket instanceof Socket)) return void socket.destroy();
       this.#sockets.add(socket);

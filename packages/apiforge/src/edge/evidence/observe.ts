@@ -64,7 +64,7 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
       if (beganMs === ended) return;
       exchange.beganMs = ended;
       if (leaving.stream === undefined && leaving.selfWritten === undefined) {
-        end(exchange, beganMs, leaving, Buffer.byteLength(leaving.answer.body));
+        end(exchange, beganMs, leaving, exchange.bytesOf(leaving.answer.body));
         return;
       }
       const sentBefore = bytesWritten(exchange);

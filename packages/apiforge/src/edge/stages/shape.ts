@@ -1,10 +1,9 @@
-import { validateHeaderName, validateHeaderValue } from "node:http";
-
 import type { Answer } from "../../durable/index.ts";
 import type { Schema } from "../../schema/index.ts";
 import { edgeError } from "../errors.ts";
 import { replyFields } from "../fields/reply-fields.ts";
 import { fieldSelector, type AskedFields } from "../fields/sparse-fields.ts";
+import { validateHeaderName, validateHeaderValue } from "../node-http.ts";
 import type { Reply, Route } from "../route.ts";
 import {
   StreamReply,
