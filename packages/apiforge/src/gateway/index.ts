@@ -2,6 +2,7 @@ export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
+export type { UpstreamTls, UpstreamTlsFiles } from "./upstream-tls.ts";
 export type { HealthOptions } from "./health.ts";
 export {
   upstream,
