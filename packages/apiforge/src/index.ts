@@ -140,6 +140,7 @@ export {
   type TokensOptions,
 } from "./features/tokens/index.ts";
 export {
+  defineGrpc,
   defineProxy,
   upstream,
   type ProxyOptions,

@@ -2,6 +2,7 @@ import type { Client, Dispatcher, Pool } from "undici";
 
 import type { Clock } from "../kernel/index.ts";
 import type { Breaker } from "./breaker.ts";
+import { Channel, type ChannelSettings } from "./grpc/channel.ts";
 import { Health, type HealthOptions } from "./health.ts";
 import { loadUndici } from "./undici.ts";
 import type { UpstreamTls } from "./upstream-tls.ts";
@@ -35,6 +36,9 @@ export class Endpoint {
   readonly #closing = new Map<Pool, Promise<void>>();
   #connect: NonNullable<Client.Options["connect"]>;
   readonly #health: Health | undefined;
+  readonly #channelSettings: ChannelSettings;
+  #tls: UpstreamTls;
+  #channel: Channel | undefined;
   #pool: Pool;
 
   /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
@@ -51,6 +55,8 @@ export class Endpoint {
     this.breaker = breaker;
     this.basePath = pathname.replace(/\/+$/, "");
     this.#connectMs = connectMs;
+    this.#channelSettings = { connectMs, connections, clock };
+    this.#tls = tls;
     this.#connect = { ...tls, timeout: connectMs };
     const { Pool: UndiciPool } = loadUndici();
     this.#makePool = () =>
@@ -79,6 +85,12 @@ export class Endpoint {
     return this.breaker.allows && this.isWell;
   }
 
+  /** Its connections of HTTP/2, for calls of gRPC; none are made before the first. */
+  get channel(): Channel {
+    this.#channel ??= new Channel(new URL(this.url).origin, this.#tls, this.#channelSettings);
+    return this.#channel;
+  }
+
   open(): void {
     this.#health?.start({ connect: this.#connect });
   }
@@ -86,6 +98,8 @@ export class Endpoint {
   /** Connections that are opened from now on use `tls`; those that are open go on until their requests have ended. */
   renewTls(tls: UpstreamTls): void {
     this.#connect = { ...tls, timeout: this.#connectMs };
+    this.#tls = tls;
+    this.#channel?.renewTls(tls);
     this.#retire();
     this.#health?.reconnect({ connect: this.#connect });
   }
@@ -105,8 +119,9 @@ export class Endpoint {
     const closing = [...this.#closing];
     const timer = clock.after(drainMs, () => {
       for (const [pool] of closing) void pool.destroy();
+      this.#channel?.destroy();
     });
-    await Promise.all(closing.map(([, end]) => end));
+    await Promise.all([...closing.map(([, end]) => end), this.#channel?.close()]);
     timer.cancel();
   }
 

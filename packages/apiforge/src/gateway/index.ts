@@ -1,4 +1,5 @@
 export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from "../kernel/index.ts";
 import type { Exchange, RelayBackend } from "../edge/index.ts";
+import { arrivalMs } from "./arrival.ts";
 import { balancer, type Balancing, type Choose } from "./balancing.ts";
 import { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -109,7 +110,7 @@ export class Upstream implements RelayBackend {
       return new Endpoint(name, url, { connections, connectMs, breaker, clock, health, tls });
     });
     const answering = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
-    this.watch = new PhaseWatch(clock, { ...answering, tunnel: webSocketMs });
+    this.watch = new PhaseWatch(clock, { ...answering, tunnel: webSocketMs, arrival: arrivalMs });
     this.retry = { attempts: 2, statuses: [503], delayMs: 0, keyed: false, ...options.retry };
     this.budget = new RetryBudget(clock);
     this.#choose = balancer(options.balancing ?? "least-pending");

@@ -10,7 +10,7 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 
 import type { UpstreamOptions } from "../../src/gateway/index.ts";
 import { upstream } from "../../src/gateway/index.ts";
-import { Authority, type Credentials } from "../edge/certificates/authority.ts";
+import { Authority, type Credentials } from "@apiforge/testing/certificates";
 import { startGateway, type GatewayHarness } from "./gateway-harness.ts";
 
 let authority: Authority;
