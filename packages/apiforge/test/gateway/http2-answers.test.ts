@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ClientHttp2Session } from "node:http2";
 import { z } from "zod";
 
-import { Authority } from "../edge/certificates/authority.ts";
+import { Authority } from "@apiforge/testing/certificates";
 import { callHttp2, connectHttp2 } from "../edge/http2/http2-client.ts";
 import {
   startGateway,
