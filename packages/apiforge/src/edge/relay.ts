@@ -15,6 +15,8 @@ export interface Responder {
 export interface RelayBackend {
   /** The server begins to listen. */
   open(): void;
+  /** Resolves when none of its requests is under way: asked before it is closed while its server goes on. */
+  idle?(): Promise<void>;
   /** It has stopped, and no connection to it is left. */
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { systemClock } from "../../kernel/index.ts";
 import { settingName, type Config } from "../config.ts";
 import { gatewayShape, routeShape } from "./config-shape.ts";
 import type { GatewayConfig, IssuerConfig, UpstreamConfig } from "./gateway-config.ts";
+import { revisionPath } from "./revision.ts";
 import { serverLimits } from "./limits.ts";
 import { pathText, Problems, type ConfigPath, type ConfigProblem } from "./problem.ts";
 import {
@@ -38,8 +39,8 @@ export interface CompiledGateway {
   readonly cors: CorsOptions | undefined;
 }
 
-/** Makes the upstream of a name. */
-export type MakeUpstream = (name: string, config: UpstreamConfig) => Upstream;
+/** The upstream of a name: what `make` makes, or one that is there already. */
+export type MakeUpstream = (name: string, config: UpstreamConfig, make: () => Upstream) => Upstream;
 
 /** What came of a configuration: something to serve, or everything that is wrong. */
 export type Compiled =
@@ -65,7 +66,7 @@ const ownPaths = [
 export function compileGateway(
   given: unknown,
   settings: Config,
-  makeUpstream: MakeUpstream = newUpstream,
+  makeUpstream: MakeUpstream = (_name, _config, make) => make(),
 ): Compiled {
   const problems = new Problems();
   gatewayShape(given, [], problems);
@@ -76,7 +77,7 @@ export function compileGateway(
   const config = given as GatewayConfig;
   const upstreams = upstreamsOf(config, problems, makeUpstream);
   const placed = placedRoutes(config, upstreams, problems);
-  refuseTwins(placed, problems);
+  refuseTwins(placed, config.shown === true ? [...ownPaths, revisionPath] : ownPaths, problems);
   refuseMissingAuthorities(placed, settings, problems);
   const limits = problems.hasAt(["limits"]) ? undefined : serverLimits(config.limits);
   countLimits(placed, limits, problems);
@@ -98,10 +99,6 @@ export function compileGateway(
   };
 }
 
-function newUpstream(name: string, config: UpstreamConfig): Upstream {
-  return createUpstream({ name, ...config });
-}
-
 function upstreamsOf(
   { upstreams }: GatewayConfig,
   problems: Problems,
@@ -117,7 +114,10 @@ function upstreamsOf(
     const at = ["upstreams", name];
     if (problems.hasAt(at)) continue;
     try {
-      made.set(name, makeUpstream(name, config));
+      made.set(
+        name,
+        makeUpstream(name, config, () => createUpstream({ name, ...config })),
+      );
     } catch (error) {
       problems.addError(at, error);
     }
@@ -171,9 +171,13 @@ function refuseForeign(entry: unknown, at: ConfigPath, problems: Problems): void
   );
 }
 
-function refuseTwins(placed: readonly PlacedRoutes[], problems: Problems): void {
+function refuseTwins(
+  placed: readonly PlacedRoutes[],
+  taken: readonly string[],
+  problems: Problems,
+): void {
   const owners = new Map(
-    ownPaths.map((path): [string, string] => [`GET ${path} `, "every server has of its own"]),
+    taken.map((path): [string, string] => [`GET ${path} `, "every server has of its own"]),
   );
   for (const { at, claims } of placed) {
     const twins = new Map<string, string>();

@@ -257,6 +257,7 @@ export const gatewayShape: Shape = object<GatewayConfig>(
     cors,
     limits: gatewayLimits,
     apiKeys: yesOrNo,
+    shown: yesOrNo,
     api: object<NonNullable<GatewayConfig["api"]>>(
       { title: text("a title"), version: text("a version such as 1.0.0") },
       { description: text("a description") },

@@ -123,6 +123,11 @@ export interface GatewayConfig {
   readonly limits?: GatewayLimits;
   /** True serves `/v1/keys`, where tenants make API keys themselves. Default false. */
   readonly apiKeys?: boolean;
+  /**
+   * True serves `GET /v1/revision` to callers of role `admin`, of whatever tenant: which configuration is
+   * served, what was refused last, and how the upstreams are. Default false.
+   */
+  readonly shown?: boolean;
   /** Head of `/openapi.json`; default title `Gateway`. */
   readonly api?: ApiDescription;
   /** Stages of your own; see `stage`. */
