@@ -29,7 +29,7 @@ export interface StageMeasurement {
   readonly load: (target: EdgeTarget, seconds?: number) => Promise<LoadResult>;
 }
 
-const warmUpSeconds = 1;
+const warmUpSeconds = 2;
 
 /** Measures our target whole and without each of its stages, in turn, so that all have the same hour. */
 export async function measureStages(how: StageMeasurement): Promise<readonly StageRun[]> {

@@ -2,6 +2,8 @@ import type { IncomingMessage } from "node:http";
 
 import type { Clock } from "../kernel/index.ts";
 import { answerClientError } from "./client-error.ts";
+import { edgeError } from "./errors.ts";
+import { bytesReadOf, http2RequestOf } from "./http2/http2-request.ts";
 
 /** How long a body may take. */
 export interface BodyLimits {
@@ -43,7 +45,7 @@ export class BodyDeadline {
     this.#pending.set(request, {
       beganAt,
       measuredAt: beganAt,
-      bytes: request.socket.bytesRead,
+      bytes: bytesReadOf(request),
     });
     // One timer for all: a timer of its own would cost each request more than its entry.
     if (!this.#isWatching) this.#watch();
@@ -58,9 +60,9 @@ export class BodyDeadline {
     const now = this.#clock.now();
     for (const [request, arrival] of this.#pending) {
       const isOver = request.complete || request.destroyed;
-      if (!isOver && !this.#isLate(arrival, request.socket.bytesRead, now)) continue;
+      if (!isOver && !this.#isLate(arrival, bytesReadOf(request), now)) continue;
       this.#pending.delete(request);
-      if (!isOver) answerClientError(bodyTimeout(), request.socket);
+      if (!isOver) refuse(request);
     }
     this.#isWatching = false;
     if (this.#pending.size > 0) this.#watch();
@@ -81,6 +83,13 @@ export class BodyDeadline {
     this.#isWatching = true;
     this.#clock.after(this.#limits.checkMs, () => this.#check());
   }
+}
+
+/** Of HTTP/2 the connection has other requests, and this one's error reaches who reads its body. */
+function refuse(request: IncomingMessage): void {
+  const http2 = http2RequestOf(request);
+  if (http2 === undefined) answerClientError(bodyTimeout(), request.socket);
+  else http2.destroy(edgeError("request_timeout", "The request did not arrive in time"));
 }
 
 /** As Node reports its own limit. */

@@ -66,11 +66,23 @@ function clientError(code = ""): ApiForgeError {
 
 /** Answers an `Expect` other than `100-continue`, which Node would refuse without a body. */
 export function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+  refuse(request, response, "expectation_failed", "The only expectation met here is 100-continue");
+}
+
+/** Answers a CONNECT of HTTP/2, which Node would refuse without a body; one of HTTP/1.1 it closes. */
+export function refuseConnect(request: IncomingMessage, response: ServerResponse): void {
+  refuse(request, response, "method_not_allowed", "No path answers CONNECT");
+}
+
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: "expectation_failed" | "method_not_allowed",
+  message: string,
+): void {
   const id = requestId(request);
   const form = preferredForm(request.headers.accept);
-  const failure = toFailure(
-    edgeError("expectation_failed", "The only expectation met here is 100-continue"),
-  );
+  const failure = toFailure(edgeError(code, message));
   const body = renderFailure(failure, id, form);
   response.writeHead(failure.status, {
     "content-length": Buffer.byteLength(body),

@@ -1,6 +1,8 @@
 import { capConnections } from "./guard/connection-cap.ts";
 import type { Edge, EdgeChanges, EdgeOptions } from "./edge-options.ts";
 import { openParts } from "./edge-parts.ts";
+import { keepAliveTimeoutMs } from "./http-server.ts";
+import { Http2Front } from "./http2/http2-front.ts";
 import { RelayBackends } from "./relay-backends.ts";
 import { prepareServing } from "./serving.ts";
 import { renewTls } from "./tls.ts";
@@ -24,6 +26,8 @@ export function createEdge(given: EdgeOptions): Edge {
   const backends = new RelayBackends(first.options.routes);
   upgrades.takes = first.takesWebSockets;
   upgrades.mount(server, (request, response) => serving.server.routing(request, response));
+  const http2 = given.tls === undefined ? undefined : new Http2Front(clock, keepAliveTimeoutMs);
+  http2?.mount(server, (request, response) => serving.server.routing(request, response));
   capConnections(server, given.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress);
 
   const {
@@ -58,8 +62,10 @@ export function createEdge(given: EdgeOptions): Edge {
     const timer = clock.after(closeDeadlineMs, () => {
       server.closeAllConnections();
       upgrades.destroyAll();
+      http2?.destroyAll();
     });
     try {
+      http2?.close();
       // The first one has the port, the present one tells connections that they are to be closed.
       await Promise.all([...new Set([first, serving])].map((each) => each.server.close()));
       await backends.close();

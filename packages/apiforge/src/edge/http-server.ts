@@ -10,8 +10,8 @@ import { versionConstraint, type VersionChoice } from "./versions/version-choice
 import { requestId } from "./stages/correlate.ts";
 import { routedUrl } from "./stages/guard.ts";
 
-// Longer than the 60 s of common load balancers, so that they never reuse a connection we are closing.
-const keepAliveTimeoutMs = 72_000;
+/** Longer than the 60 s of common load balancers, so that they never reuse a connection we are closing. */
+export const keepAliveTimeoutMs = 72_000;
 const headersTimeoutMs = 10_000;
 /** How often time limits of requests are looked at. */
 export const timeoutCheckIntervalMs = 5_000;
@@ -36,6 +36,8 @@ export function createHttpServer(parts: HttpServerParts): FastifyInstance {
     connectionsCheckingInterval: timeoutCheckIntervalMs,
     // Node would answer a missing Host without our envelope; the guard does it.
     requireHostHeader: false,
+    // A request without a body then has no stream that has to be read to its end.
+    optimizeEmptyRequests: true,
     shouldUpgradeCallback: takesUpgrade,
   };
   const server = Fastify({

@@ -46,6 +46,7 @@ import { requirePrecondition } from "./stages/precondition.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
+import { upstreamCall } from "./stages/upstream-call.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
 import type { UsageBook } from "./versions/usage-book.ts";
@@ -113,7 +114,10 @@ function builtInStages(services: Services): StageTable {
     receive: [requirePrecondition, refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],
-    backend: [tracer === undefined ? answering : traceBackend(tracer, answering)],
+    backend: [
+      upstreamCall(services.durable),
+      tracer === undefined ? answering : traceBackend(tracer, answering),
+    ],
   };
 }
 
@@ -219,18 +223,28 @@ export class Pipeline {
     exchange: Exchange,
     next: () => void,
   ): void {
+    try {
+      const wait = enterAll(steps, exchange);
+      // No closure where nothing has to wait.
+      if (wait !== undefined) this.#enterLater(wait, stages, exchange, next);
+      else if (exchange.answer === undefined) next();
+      else send(exchange, stages, exchange.answer, this.#services);
+    } catch (error) {
+      exchange.reply.send(error);
+    }
+  }
+
+  #enterLater(
+    wait: Promise<void>,
+    stages: RouteStages,
+    exchange: Exchange,
+    next: () => void,
+  ): void {
     const goOn = (): void => {
       if (exchange.answer === undefined) next();
       else send(exchange, stages, exchange.answer, this.#services);
     };
-    const refuse = (error: unknown): void => void exchange.reply.send(error);
-    try {
-      const wait = enterAll(steps, exchange);
-      if (wait === undefined) goOn();
-      else wait.then(goOn).catch(refuse);
-    } catch (error) {
-      refuse(error);
-    }
+    wait.then(goOn).catch((error: unknown) => void exchange.reply.send(error));
   }
 }
 

@@ -55,5 +55,5 @@ export class RelayBackends {
 
 /** Each once, however many routes lead to it. */
 function backendsOf(routes: readonly Route[]): ReadonlySet<RelayBackend> {
-  return new Set(routes.flatMap(({ relay }) => relay?.backend ?? []));
+  return new Set(routes.flatMap(({ relay }) => relay?.backend.members ?? relay?.backend ?? []));
 }

@@ -59,8 +59,9 @@ function putHead(
 }
 
 /** Past Fastify's reply, whose own steps (serializing, hooks, counting bytes) find nothing to do. */
-function writeBody({ head, reply }: Exchange, { status, body }: Answer, { answers }: SendServices) {
-  const bytes = Buffer.byteLength(body);
+function writeBody(exchange: Exchange, { status, body }: Answer, { answers }: SendServices) {
+  const { head, reply } = exchange;
+  const bytes = exchange.bytesOf(body);
   const { raw } = reply;
   head.push("content-length", String(bytes));
   try {

@@ -1,6 +1,8 @@
 import type { Server } from "node:http";
 import { createSecureContext, Server as TlsServer, type TlsOptions } from "node:tls";
 
+import { protocols } from "./http2/http2-front.ts";
+
 /** As long as the head of a request may take; Node's own is two minutes. */
 const handshakeTimeoutMs = 10_000;
 
@@ -23,6 +25,7 @@ export function tlsOptions(material: TlsMaterial, clientCa: string | undefined):
     key,
     cert,
     minVersion: "TLSv1.2",
+    ALPNProtocols: protocols,
     handshakeTimeout: handshakeTimeoutMs,
   };
   if (clientCa === undefined) return options;

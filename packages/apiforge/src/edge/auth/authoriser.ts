@@ -28,29 +28,55 @@ interface Entry<Verified> {
   readonly epoch: number;
 }
 
+/** Where a credential was read. */
+export interface Sighting {
+  /** What ends with the connection, such as its socket. */
+  readonly connection: object;
+  /** What the caller had sent, and the credential is a part of. */
+  readonly text: string;
+}
+
 /**
  * Tells whom credentials of one kind speak for, and remembers it: one verification per credential
  * and `maxAgeMs`, never past its expiry, however many requests bring it, at once or later. Refusals
  * are not remembered. Credentials are known by their SHA-256 only, so that what is remembered is
- * worth nothing to who reads the memory.
+ * worth nothing to who reads the memory; but for the last one of each open connection, whose next
+ * request brings it again.
  */
 export class Authoriser<Verified extends VerifiedToken> {
   readonly #parts: AuthoriserParts<Verified>;
   readonly #known: AuthoriserCache<Entry<Verified>>;
   readonly #underWay = new Map<string, Promise<Entry<Verified>>>();
+  readonly #last = new WeakMap<
+    object,
+    { readonly text: string; readonly entry: Entry<Verified> }
+  >();
 
   constructor(parts: AuthoriserParts<Verified>) {
     this.#parts = parts;
     this.#known = new AuthoriserCache(parts.maxEntries);
   }
 
-  /** At once for a credential that is remembered. @throws {Error} the refusal of {@link AuthoriserParts.verify}. */
-  authorise(credential: string): Verified | Promise<Verified> {
+  /**
+   * Whom the same text spoke for when it came over this connection last, as long as that holds: what
+   * {@link authorise} would answer, without its hash. Undefined: ask it.
+   */
+  lastOn(connection: object, text: string): Verified | undefined {
+    const last = this.#last.get(connection);
+    if (last === undefined || last.text !== text || !this.#isFresh()) return undefined;
+    return this.#holds(last.entry) ? last.entry.verified : undefined;
+  }
+
+  /**
+   * At once for a credential that is remembered; `seen` makes it the one of {@link lastOn}.
+   * @throws {Error} the refusal of {@link AuthoriserParts.verify}.
+   */
+  authorise(credential: string, seen?: Sighting): Verified | Promise<Verified> {
     if (this.#parts.maxAgeMs === 0) return this.#verified(credential);
     // 0.3 us for a key, 0.6 us for a token of 600 characters, of which the look-up is the rest.
     const id = hash("sha256", credential, "latin1");
     const { revocations } = this.#parts;
-    if (revocations === undefined || revocations.isFresh()) return this.#find(id, credential);
+    if (revocations === undefined || this.#isFresh()) return this.#find(id, credential, seen);
     return this.#refreshed(revocations, id, credential);
   }
 
@@ -64,10 +90,11 @@ export class Authoriser<Verified extends VerifiedToken> {
     return this.#find(id, credential);
   }
 
-  #find(id: string, credential: string): Verified | Promise<Verified> {
+  #find(id: string, credential: string, seen?: Sighting): Verified | Promise<Verified> {
     const entry = this.#known.get(id);
-    if (entry !== undefined && this.#holds(entry)) return entry.verified;
-    return this.#join(id, credential);
+    if (entry === undefined || !this.#holds(entry)) return this.#join(id, credential);
+    if (seen !== undefined) this.#last.set(seen.connection, { text: seen.text, entry });
+    return entry.verified;
   }
 
   #join(id: string, credential: string): Promise<Verified> {
@@ -105,6 +132,10 @@ export class Authoriser<Verified extends VerifiedToken> {
     const { certificate } = verified.principal;
     // A token stays bound to its certificate, whatever the deployment makes of its principal.
     return { ...verified, principal: certificate ? { ...principal, certificate } : principal };
+  }
+
+  #isFresh(): boolean {
+    return this.#parts.revocations?.isFresh() ?? true;
   }
 
   #holds(entry: Entry<Verified>): boolean {

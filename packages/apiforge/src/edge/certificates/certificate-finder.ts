@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 
+import { connectionOf } from "../http2/http2-request.ts";
 import { readClientCert } from "./client-cert-header.ts";
 import { maxIntermediates, thumbprintOf, type PresentedCertificate } from "./presented.ts";
 import type { TrustedProxies } from "../trusted-proxies.ts";
@@ -19,7 +20,9 @@ export type CertificateOf = (request: IncomingMessage) => PresentedCertificate |
  */
 export function certificateFinder(proxies: TrustedProxies): CertificateOf {
   const ofConnections = new WeakMap<TLSSocket, PresentedCertificate | "none">();
-  return function certificateOf({ socket, headers }) {
+  return function certificateOf(request) {
+    const { headers } = request;
+    const socket = connectionOf(request);
     if (proxies.has(socket.remoteAddress)) return readClientCert(headers);
     if (!(socket instanceof TLSSocket)) return undefined;
     let found = ofConnections.get(socket);

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../kernel/index.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Exchange } from "../exchange.ts";
+import type { Route } from "../route.ts";
 import type { Answered } from "./observe.ts";
 
 /** Takes text that is one or more whole lines. */
@@ -14,7 +15,8 @@ const pinoWarn = 40;
 const maxPathChars = 1_024;
 
 const flushAfterMs = 20;
-const flushAtChars = 16_384;
+/** Each write wakes a thread of libuv's pool. */
+const flushAtChars = 65_536;
 
 /**
  * Writes the access log as pino would: the same line, put together by hand for its known fields, and
@@ -24,6 +26,7 @@ export class AccessLines {
   readonly #sink: LineSink;
   readonly #clock: Clock;
   readonly #callers = new WeakMap<Principal, string>();
+  readonly #routes = new WeakMap<Route, string>();
   #pending = "";
   #timer: Timer | undefined;
   #stampMs = Number.NaN;
@@ -55,7 +58,7 @@ export class AccessLines {
     const { method, route, id, principal, traceId, failureCode } = exchange;
     const level = status >= 500 ? pinoWarn : pinoInfo;
     let line = `{"level":${level},"time":"${this.#time()}","method":"${method}"`;
-    if (route !== undefined) line += `,"route":${JSON.stringify(route.path)}`;
+    if (route !== undefined) line += this.#route(route);
     line += `,"path":${JSON.stringify(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
     line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${JSON.stringify(id)}`;
     if (traceId !== undefined) line += `,"traceId":"${traceId}"`;
@@ -73,6 +76,14 @@ export class AccessLines {
     this.#stampMs = nowMs;
     this.#stamp = new Date(nowMs).toISOString();
     return this.#stamp;
+  }
+
+  #route(route: Route): string {
+    const known = this.#routes.get(route);
+    if (known !== undefined) return known;
+    const field = `,"route":${JSON.stringify(route.path)}`;
+    this.#routes.set(route, field);
+    return field;
   }
 
   #caller(principal: Principal): string {

@@ -1,6 +1,5 @@
-import type { IncomingMessage } from "node:http";
-
 import type { Exchange } from "../exchange.ts";
+import { http2ResponseOf } from "../http2/http2-response.ts";
 import type { Outgoing } from "../outgoing.ts";
 import type { Route } from "../route.ts";
 import type { Stage } from "../stage.ts";
@@ -12,7 +11,7 @@ export type Stopwatch = () => number;
 export interface Answered {
   readonly exchange: Exchange;
   readonly status: number;
-  /** Of the body; of a streamed answer whatever went over the wire, head and framing included. */
+  /** Of the body; of a streamed answer over HTTP/1.1 whatever went over the wire, head and framing included. */
   readonly bytes: number;
   /** From the first stage to the answer, or to the end of what was streamed. */
   readonly durationMs: number;
@@ -65,12 +64,12 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
       if (beganMs === ended) return;
       exchange.beganMs = ended;
       if (leaving.stream === undefined && leaving.selfWritten === undefined) {
-        end(exchange, beganMs, leaving, Buffer.byteLength(leaving.answer.body));
+        end(exchange, beganMs, leaving, exchange.bytesOf(leaving.answer.body));
         return;
       }
-      const sentBefore = bytesWritten(exchange.request.raw);
+      const sentBefore = bytesWritten(exchange);
       exchange.reply.raw.once("close", () => {
-        end(exchange, beganMs, leaving, bytesWritten(exchange.request.raw) - sentBefore);
+        end(exchange, beganMs, leaving, bytesWritten(exchange) - sentBefore);
       });
     }
 
@@ -78,6 +77,6 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
   };
 }
 
-function bytesWritten({ socket }: IncomingMessage): number {
-  return socket.bytesWritten ?? 0;
+function bytesWritten({ request, reply }: Exchange): number {
+  return http2ResponseOf(reply.raw)?.bytesWritten ?? request.raw.socket.bytesWritten ?? 0;
 }

@@ -51,12 +51,13 @@ export function traceRequests(tracer: Tracer): Stage {
 function requestAttributes(exchange: Exchange): Attributes {
   const { url, request, route } = exchange;
   const query = url.indexOf("?");
+  const { httpVersion } = request.raw;
   const agent = exchange.headers["user-agent"];
   return {
     "http.request.method": exchange.method,
     "url.path": query === -1 ? url : url.slice(0, query),
     "url.scheme": request.protocol,
-    "network.protocol.version": request.raw.httpVersion,
+    "network.protocol.version": httpVersion === "2.0" ? "2" : httpVersion,
     "apiforge.request.id": exchange.id,
     ...(route === undefined ? {} : { "http.route": route.path }),
     ...(agent === undefined ? {} : { "user_agent.original": agent }),

@@ -2,6 +2,8 @@ import type { IncomingMessage } from "node:http";
 
 import type { ApiForgeError } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
+import { http2RequestOf } from "../http2/http2-request.ts";
+import { maxHeaderSize } from "../node-http.ts";
 
 /** Most header lines of a request; more are answered with `headers_too_large`. */
 const maxHeaders = 100;
@@ -17,6 +19,9 @@ const hostValue = /^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d{0,5})?$/i;
  */
 export function refusalOfHead(request: IncomingMessage): ApiForgeError | undefined {
   const { rawHeaders } = request;
+  if (request.httpVersionMajor === 2 && isTooLarge(request)) {
+    return edgeError("headers_too_large", "The request's header section is too large");
+  }
   if (rawHeaders.length > 2 * maxHeaders) {
     return edgeError("headers_too_large", `A request has at most ${maxHeaders} headers`);
   }
@@ -46,9 +51,14 @@ export function refusalOfHead(request: IncomingMessage): ApiForgeError | undefin
     }
     if (name.includes("_")) Reflect.deleteProperty(request.headers, name.toLowerCase());
   }
-  return hosts === 0 && request.httpVersion === "1.1"
+  return hosts === 0 && (request.httpVersion === "1.1" || request.httpVersionMajor === 2)
     ? malformed("The Host header is missing")
     : undefined;
+}
+
+/** The parser of HTTP/1.1 has this limit; that of HTTP/2 has it once a client has agreed to it. */
+function isTooLarge(request: IncomingMessage): boolean {
+  return (http2RequestOf(request)?.headBytes ?? 0) > maxHeaderSize;
 }
 
 /** RFC 9112 section 6.1. Node hands such a request on and finds only afterwards that it cannot read its body. */

@@ -1,15 +1,16 @@
 import type { Admission, Ruling } from "./limiter.ts";
 import type { LimitPolicy } from "./policy.ts";
 
+/** The items of policies, which are made once. */
+const policyItems = new WeakMap<LimitPolicy, string>();
+
 /**
  * Header fields that tell a caller its limits: `RateLimit` and `RateLimit-Policy` of
  * draft-ietf-httpapi-ratelimit-headers-11, and `X-Rate-Limit-*` for the policy that has least left.
- * Names of policies are a-z, 0-9 and -, so a string of RFC 9651 needs no escapes.
+ * Names of policies are a-z, 0-9 and -, so a string of RFC 9651 needs no escapes. Flat: name, value,
+ * name, value.
  */
-export function limitFields(
-  { rulings, refusedBy }: Admission,
-  nowMs: number,
-): readonly (readonly [name: string, value: string])[] {
+export function limitFields({ rulings, refusedBy }: Admission, nowMs: number): readonly string[] {
   let policies = "";
   let standings = "";
   let tightest = refusedBy;
@@ -21,15 +22,28 @@ export function limitFields(
   }
   if (tightest === undefined) return [];
   return [
-    ["ratelimit-policy", policies],
-    ["ratelimit", standings],
-    ["x-rate-limit-limit", String(tightest.policy.limit)],
-    ["x-rate-limit-remaining", String(tightest.remaining)],
-    ["x-rate-limit-reset", String(Math.ceil((nowMs + tightest.resetInMs) / 1_000))],
+    "ratelimit-policy",
+    policies,
+    "ratelimit",
+    standings,
+    "x-rate-limit-limit",
+    String(tightest.policy.limit),
+    "x-rate-limit-remaining",
+    String(tightest.remaining),
+    "x-rate-limit-reset",
+    String(Math.ceil((nowMs + tightest.resetInMs) / 1_000)),
   ];
 }
 
-function policyItem({ name, limit, windowMs, period }: LimitPolicy): string {
+function policyItem(policy: LimitPolicy): string {
+  const known = policyItems.get(policy);
+  if (known !== undefined) return known;
+  const item = madeItem(policy);
+  policyItems.set(policy, item);
+  return item;
+}
+
+function madeItem({ name, limit, windowMs, period }: LimitPolicy): string {
   // A month has no one length, and a day of the calendar does not slide.
   if (period !== undefined) return `"${name}";q=${limit}`;
   return `"${name}";q=${limit};w=${Math.ceil(windowMs / 1_000)}`;

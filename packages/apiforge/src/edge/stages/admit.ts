@@ -87,8 +87,9 @@ function refuse(book: LimitBook, exchange: Exchange, ruling: Ruling): never {
 function tell(book: LimitBook, exchange: Exchange): void {
   const { admission } = exchange;
   if (admission === undefined) return;
-  for (const [name, value] of limitFields(admission, book.clock.now())) {
-    exchange.putHeader(name, value);
+  const fields = limitFields(admission, book.clock.now());
+  for (let index = 0; index < fields.length; index += 2) {
+    exchange.putHeader(fields[index] ?? "", fields[index + 1] ?? "");
   }
 }
 

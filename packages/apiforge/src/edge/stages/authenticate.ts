@@ -13,7 +13,13 @@ import type { Enter, Stage } from "../stage.ts";
  * @throws {TypeError} for a route that asks for API keys where there are none.
  */
 export function authenticate({ tokens, keys }: Authorisers): Stage {
-  const byToken: Enter = (exchange) => admit(exchange, tokens.authorise(bearerToken(exchange)));
+  const byToken: Enter = (exchange) => {
+    const { socket } = exchange.request.raw;
+    const text = exchange.headers.authorization ?? "";
+    const token = bearerToken(exchange);
+    const known = tokens.lastOn(socket, text);
+    return admit(exchange, known ?? tokens.authorise(token, { connection: socket, text }));
+  };
   return function authenticateOn(route) {
     if (route === undefined || route.auth === "none" || route.auth === "certificate") {
       return undefined;

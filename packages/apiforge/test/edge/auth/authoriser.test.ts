@@ -147,6 +147,38 @@ test("without a look nothing that is remembered is trusted", async () => {
   expect(asked).toEqual(["a", "a", "a"]);
 });
 
+test("a connection's last credential is known by its text, as long as what it proved holds", async () => {
+  const revocations = new Seen();
+  const { authoriser, clock } = open({ revocations, maxAgeMs: 1_000 });
+  const [connection, other] = [{}, {}];
+  const verifiedOnce = await authoriser.authorise("a", { connection, text: "Bearer a" });
+  expect(authoriser.lastOn(connection, "Bearer a")).toBeUndefined();
+  const see = () => authoriser.authorise("a", { connection, text: "Bearer a" });
+  await see();
+  expect(authoriser.lastOn(connection, "Bearer a")).toBe(verifiedOnce);
+  expect(authoriser.lastOn(connection, "Bearer b")).toBeUndefined();
+  expect(authoriser.lastOn(other, "Bearer a")).toBeUndefined();
+  revocations.fresh = false;
+  expect(authoriser.lastOn(connection, "Bearer a")).toBeUndefined();
+  revocations.fresh = true;
+  revocations.epoch = 1;
+  expect(authoriser.lastOn(connection, "Bearer a")).toBeUndefined();
+  await see();
+  const again = see();
+  expect(again).not.toBe(verifiedOnce);
+  expect(authoriser.lastOn(connection, "Bearer a")).toBe(again);
+  clock.advance(1_000);
+  expect(authoriser.lastOn(connection, "Bearer a")).toBeUndefined();
+});
+
+test("with an age of 0 no connection's credential is known", async () => {
+  const { authoriser } = open({ maxAgeMs: 0 });
+  const connection = {};
+  await authoriser.authorise("a", { connection, text: "a" });
+  await authoriser.authorise("a", { connection, text: "a" });
+  expect(authoriser.lastOn(connection, "a")).toBeUndefined();
+});
+
 test("a verification that began before a revocation is not remembered, nor taken by later requests", async () => {
   const revocations = new Seen();
   const { authoriser, asked, waiting } = held({ revocations });
