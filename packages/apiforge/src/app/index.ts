@@ -19,10 +19,12 @@ export { explainRequest, type Explanation } from "./declarative/explain.ts";
 export { routeRows, type RouteRow } from "./declarative/route-rows.ts";
 export {
   defineConfig,
+  fromOpenApi,
   type GatewayConfig,
   type GatewayLimits,
   type IssuerConfig,
   type LimitsConfig,
+  type OpenApiConfig,
   type PolicyConfig,
   type RequestRates,
   type RouteConfig,

@@ -11,19 +11,28 @@ import {
 import { upstream as createUpstream, type Upstream } from "../../gateway/index.ts";
 import { systemClock } from "../../kernel/index.ts";
 import { settingName, type Config } from "../config.ts";
-import { gatewayShape, routeShape } from "./config-shape.ts";
-import type { GatewayConfig, IssuerConfig, UpstreamConfig } from "./gateway-config.ts";
+import { gatewayShape, openApiShape, routeShape } from "./config-shape.ts";
+import type {
+  GatewayConfig,
+  IssuerConfig,
+  OpenApiConfig,
+  RouteEntry,
+  UpstreamConfig,
+} from "./gateway-config.ts";
+import { readOpenApi } from "./openapi-import.ts";
 import { revisionPath } from "./revision.ts";
 import { serverLimits } from "./limits.ts";
 import { pathText, Problems, type ConfigPath, type ConfigProblem } from "./problem.ts";
 import {
   claimsOf,
   impliedRoutes,
+  isOpenApiConfig,
   isRoute,
   isRouteConfig,
   refuseUnknownNames,
   routesOf,
   type PlacedRoutes,
+  type RouteParts,
 } from "./routes.ts";
 
 /** A configuration that can be served. */
@@ -139,20 +148,37 @@ function placedRoutes(
     });
   }
   if (!Array.isArray(config.routes)) return [];
-  return config.routes.map((entry, place) => {
+  return config.routes.flatMap((entry: RouteEntry, place): PlacedRoutes[] => {
     const at = ["routes", place];
-    if (isRouteConfig(entry)) {
-      routeShape(entry, at, problems);
-      refuseUnknownNames(entry, at, parts);
-    } else refuseForeign(entry, at, problems);
-    const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
-    return {
-      at,
-      entry: isRouteConfig(entry) ? entry : undefined,
-      claims: claimsOf(entry),
-      routes: isSound ? routesOf(entry, at, parts) : [],
-    };
+    if (!isOpenApiConfig(entry)) return [placed(entry, at, parts)];
+    openApiShape(entry, at, problems);
+    refuseUnknownNames(entry, at, parts);
+    if (problems.hasAt(at)) return [];
+    return readOpenApi(entry, at, problems).map(({ pointer, route }) =>
+      placed(route, [...at, pointer], parts),
+    );
   });
+}
+
+function placed(
+  entry: Exclude<RouteEntry, OpenApiConfig>,
+  at: ConfigPath,
+  parts: RouteParts,
+): PlacedRoutes {
+  const { problems } = parts;
+  const data = isRouteConfig(entry) ? entry : undefined;
+  if (data === undefined) refuseForeign(entry, at, problems);
+  else {
+    routeShape(entry, at, problems);
+    refuseUnknownNames(data, at, parts);
+  }
+  const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
+  return {
+    at,
+    entry: data,
+    claims: claimsOf(entry),
+    routes: isSound ? routesOf(entry, at, parts) : [],
+  };
 }
 
 /** What is wrong with a policy is said once, where it stands. */

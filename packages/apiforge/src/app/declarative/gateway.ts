@@ -34,7 +34,7 @@ interface Served {
   readonly compiled: CompiledGateway;
 }
 
-const stringify = configure({ bigint: false, maximumDepth: 12 });
+const stringify = configure({ bigint: false, maximumDepth: 64 });
 const nothingBefore: ConfigProblem = {
   path: "",
   problem: "has no revision before it",
