@@ -159,7 +159,9 @@ export {
   type TokensOptions,
 } from "./features/tokens/index.ts";
 export {
+  defineGrpc,
   defineProxy,
+  responseCache,
   upstream,
   type ProxyOptions,
   type HeadChanges,
@@ -169,6 +171,8 @@ export {
   type Canary,
   type RequestMark,
   type ShadowOptions,
+  type ResponseCache,
+  type ResponseCacheOptions,
   type ShapingOptions,
   type StickyBy,
   type TransformReply,

@@ -33,6 +33,7 @@ export {
   type DevToken,
 } from "./auth/dev-issuer.ts";
 export type { CacheOptions } from "./caching/cache-control.ts";
+export { hasTag } from "./caching/entity-tag.ts";
 export type { PreconditionOptions } from "./caching/precondition.ts";
 export {
   ClientCertificates,
@@ -41,6 +42,10 @@ export {
   type VerifiedCertificate,
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
+export { grpcFormOf, webPiece, webTrailer, type GrpcForm } from "./grpc/form.ts";
+export { trailersOnly } from "./grpc/refusal.ts";
+export { grpcMessage, grpcStatus } from "./grpc/status.ts";
+export { http2ResponseOf } from "./http2/http2-response.ts";
 export { http2RequestOf, lengthOfBody } from "./http2/http2-request.ts";
 export type { TlsMaterial } from "./tls.ts";
 export { TrustedProxies } from "./trusted-proxies.ts";
@@ -124,7 +129,7 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
-export { validateHeaderName, validateHeaderValue } from "./node-http.ts";
+export { STATUS_CODES, validateHeaderName, validateHeaderValue } from "./node-http.ts";
 export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
 export type { UpstreamCall } from "../durable/index.ts";
 export type { UpstreamAnswer } from "../store/index.ts";

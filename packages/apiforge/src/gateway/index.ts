@@ -1,3 +1,8 @@
+export {
+  responseCache,
+  type ResponseCache,
+  type ResponseCacheOptions,
+} from "./cache/response-cache.ts";
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export type { Canary, RequestMark, StickyBy } from "./canary.ts";
 export type { ShadowOptions } from "./shadow.ts";
@@ -11,9 +16,11 @@ export type {
   TransformRequest,
   TransformResponse,
 } from "./shaping-hooks.ts";
+export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
+export type { UpstreamTls, UpstreamTlsFiles } from "./upstream-tls.ts";
 export type { HealthOptions } from "./health.ts";
 export {
   upstream,

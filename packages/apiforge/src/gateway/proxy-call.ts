@@ -5,22 +5,24 @@ import type { Dispatcher } from "undici";
 import {
   asksForWebSocket,
   edgeError,
+  http2RequestOf,
   lengthOfBody,
   plainAnswer,
   type Exchange,
   type Responder,
   type SelfWritten,
 } from "../edge/index.ts";
+import { limitArrival } from "./arrival.ts";
 import { Attempt, type AttemptEnd, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { failureError, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
+import { failureError, notSent, type UpstreamFailure } from "./failure.ts";
 import {
   hasPassedHere,
   requestHeaders,
   type RequestHeaderOptions,
 } from "./headers/request-headers.ts";
 import { afterwards, answerKeyed, withUpstreamKey } from "./idempotency.ts";
-import { pseudonym } from "./identity.ts";
+import { clientGone, proxyStatus, pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
 import type { Shaping } from "./shaping.ts";
 import { shapeAnswer, shapeRequest, type ShapedEnds, type ShapedRequest } from "./shaping-call.ts";
@@ -45,10 +47,18 @@ export interface ProxyPlan extends RequestHeaderOptions {
   readonly shadow: Shadow | undefined;
 }
 
+/** What is sent differently from what the client sent. */
+export interface CallChanges {
+  /** Fields of the client that are not sent, in lower case. */
+  readonly without: ReadonlySet<string>;
+  /** Sent besides, flat, names in lower case. */
+  readonly fields: readonly string[];
+  /** Nobody waits for the answer: the client has got another one, and may go. */
+  readonly isDetached: boolean;
+}
+
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
 const maxHeldBytes = 65_536;
-/** nginx' own, known to whoever reads logs: the client went before its answer. */
-const clientGone = 499;
 
 const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE"]);
 
@@ -71,8 +81,10 @@ export class ProxyCall implements AttemptOwner {
   #isSettled = false;
   /** Something of the request may have reached an endpoint. */
   #wasSent = false;
+  readonly #changes: CallChanges | undefined;
 
-  constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder) {
+  constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder, changes?: CallChanges) {
+    this.#changes = changes;
     this.#plan = plan;
     this.#exchange = exchange;
     this.#responder = responder;
@@ -83,11 +95,16 @@ export class ProxyCall implements AttemptOwner {
   begin(): void {
     const { raw } = this.#exchange.request;
     if (hasPassedHere(raw)) return this.#refuse(notSent("proxy_loop_detected"));
-    this.#exchange.reply.raw.once("close", this.#clientClosed);
+    if (this.#changes?.isDetached !== true) {
+      this.#exchange.reply.raw.once("close", this.#clientClosed);
+    }
     const length = lengthOfBody(raw);
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
     if (length === 0) return this.#send(null);
     if (this.#plan.hasCheckedBody) return this.#send(checkedBody(this.#exchange));
+    if (http2RequestOf(raw) !== undefined) {
+      limitArrival(raw, this.#plan.upstream.watch, () => this.#refuseSlowBody());
+    }
     if (length === undefined || length > maxHeldBytes) {
       return this.#send(new RequestBody(raw, this.#plan.maxBodyBytes));
     }
@@ -96,6 +113,7 @@ export class ProxyCall implements AttemptOwner {
 
   inform(status: number, headers: readonly string[]): void {
     const { raw } = this.#exchange.reply;
+    if (this.#changes?.isDetached === true) return;
     if (this.#exchange.request.raw.httpVersion === "1.0" || raw.destroyed) return;
     raw.writeInformation(status, [...headers]);
   }
@@ -150,6 +168,10 @@ export class ProxyCall implements AttemptOwner {
   failed(_attempt: Attempt, failure: UpstreamFailure): void {
     if (failure.cause instanceof BodyTooLarge) return this.#refuseBody();
     if (failure.cause instanceof BodyCutShort) return this.#clientClosed();
+    const isSlow = failure.type === "http_response_timeout";
+    if (isSlow && this.#body instanceof RequestBody && this.#body.isStarved) {
+      return this.#refuseSlowBody();
+    }
     this.#lastEndpoint?.breaker.fail();
     this.#wasSent ||= failure.wasSent;
     // An upstream that is slow, or speaks no HTTP, is no better the second time.
@@ -248,7 +270,7 @@ export class ProxyCall implements AttemptOwner {
   #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
     const { headers: given } = this.#exchange;
     const body = this.#body;
-    const headers = this.#headers();
+    const headers = changed(this.#headers(), this.#changes);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
     const path = endpoint.basePath + (this.#shaped?.path ?? this.#path());
@@ -304,7 +326,7 @@ export class ProxyCall implements AttemptOwner {
     const { upstreamCall: call } = this.#exchange;
     const wasSent = failure.wasSent || (call !== undefined && this.#wasSent);
     const tell = (): void => {
-      this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
+      this.#exchange.setHeader("proxy-status", proxyStatus(failure.type));
       const error = failureError({ ...failure, wasSent }, this.#isForRepeating());
       this.#responder.refuse(this.#exchange, error);
     };
@@ -327,6 +349,17 @@ export class ProxyCall implements AttemptOwner {
     );
   }
 
+  #refuseSlowBody(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#attempt?.abandon();
+    this.#exchange.setHeader("connection", "close");
+    this.#responder.refuse(
+      this.#exchange,
+      edgeError("request_timeout", "The request did not arrive in time"),
+    );
+  }
+
   readonly #clientClosed = (): void => {
     // What is recorded as begun is brought to its end: whoever repeats it finds the answer.
     if (this.#exchange.upstreamCall !== undefined) return;
@@ -338,13 +371,19 @@ export class ProxyCall implements AttemptOwner {
   };
 }
 
+function changed(headers: string[], changes: CallChanges | undefined): string[] {
+  if (changes === undefined) return headers;
+  const sent: string[] = [...changes.fields];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    if (!changes.without.has(name)) sent.push(name, headers[index + 1] ?? "");
+  }
+  return sent;
+}
+
 /** A status that says that nothing behind the endpoint could be asked. */
 function isFault(status: number): boolean {
   return status >= 502 && status <= 504;
-}
-
-function notSent(type: ProxyErrorType): UpstreamFailure {
-  return { type, wasSent: false, cause: undefined };
 }
 
 function checkedBody({ valid }: Exchange): Buffer {
