@@ -91,7 +91,14 @@ export { LeasedCounter } from "./limits/leased-counter.ts";
 export { limitPolicy, type LimitBy, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
-export type { AnswerTurn, Relay, RelayBackend, Responder, SelfWritten } from "./relay.ts";
+export type {
+  AnswerTurn,
+  Relay,
+  RelayBackend,
+  RelayKeys,
+  Responder,
+  SelfWritten,
+} from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {
@@ -118,7 +125,10 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
+export { validateHeaderName, validateHeaderValue } from "./node-http.ts";
 export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
+export type { UpstreamCall } from "../durable/index.ts";
+export type { UpstreamAnswer } from "../store/index.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
 export type { VersionOptions } from "./versions/version-choice.ts";

@@ -4,6 +4,7 @@ import {
   type Auth,
   type Method,
   type Relay,
+  type RelayBackend,
   type Replies,
   type ReplyOf,
   type Route,
@@ -11,10 +12,14 @@ import {
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
 
+import { together } from "./backends.ts";
+import { Canaries, type Canary, type StickyBy } from "./canary.ts";
 import type { CachePlan } from "./cache/cache-plan.ts";
 import { CachedRelay } from "./cache/cached-relay.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
+import { unknownOutcome } from "./idempotency.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
+import { Shadow, type ShadowOptions } from "./shadow.ts";
 import { shapingOf, type ShapingOptions } from "./shaping.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -58,8 +63,23 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
   /** Default all. */
   readonly methods?: readonly Method[];
   readonly upstream: Upstream;
+  /** Other upstreams that a share of the requests goes to, or those with a field or cookie; default none. The first that fits counts. */
+  readonly canaries?: readonly Canary[];
+  /** Whose requests stay with one upstream; default each request goes for itself. */
+  readonly stickyBy?: StickyBy;
+  /**
+   * Requests are copied to another upstream, after they have been sent: those without a body, with one up to
+   * 64 KiB, or with one that the route reads. Copies have `X-Shadow-Request: true`; what is answered to them is thrown away. Default none.
+   */
+  readonly shadow?: ShadowOptions;
   /** Without one, a body of any type is passed on as it arrives. With a schema the upstream gets the JSON of what was checked. */
   readonly body?: Schema | "bytes";
+  /**
+   * Methods that write take an `Idempotency-Key`: the request is recorded before it is sent, and its
+   * answer then, for 24 h; see docs/reference/upstream-keys.md. Bodies, and answers up to `maxReplyBytes`, are
+   * held for it. Without `retry.keyed` of the upstream nothing is ever sent twice. Default: keys are passed on like any other field.
+   */
+  readonly idempotency?: "optional" | "required";
   /** Taken away from the front of the path, for instance `/orders`. */
   readonly stripPrefix?: string;
   /** The upstream gets the `Host` that the client sent; default its own. */
@@ -90,9 +110,18 @@ const anyReplies: Replies = { 200: null };
  * @throws {TypeError} for a path or option that cannot work.
  */
 export function defineProxy(options: ProxyOptions): Route[] {
-  const { path, methods = allMethods } = options;
+  const { path, methods = allMethods, cache, canaries = [] } = options;
+  if (cache !== undefined && canaries.length > 0) {
+    throw new TypeError(
+      `Proxy ${path}: what a canary answers would be stored for everybody; cache is for one upstream`,
+    );
+  }
+  if (options.idempotency !== undefined && options.auth === "none") {
+    throw new TypeError(`Proxy ${path}: keys of callers that nothing tells apart share one space`);
+  }
   const end = path.endsWith(wildcard) ? wildcard : "";
   const prefix = path.slice(0, path.length - end.length) || "/";
+  const shared = sharedParts(options);
   return methods.map((method) => {
     const route: Route = defineRoute({
       ...routeOptions(options, method),
@@ -103,19 +132,35 @@ export function defineProxy(options: ProxyOptions): Route[] {
       handler: neverCalled,
     });
     const whole = end === "" ? prefix : `${prefix === "/" ? "" : prefix}${end}`;
-    return { ...route, path: whole, relay: relayOf(options, route) };
+    const idempotency = route.method === "GET" ? "none" : (options.idempotency ?? "none");
+    return { ...route, path: whole, idempotency, relay: relayOf(options, route, shared) };
   });
 }
 
-/** What a route knows of it; a GET has no body. */
-function routeOptions({ body, ...rest }: ProxyOptions, method: Method) {
+/** What a route knows of it; a GET has no body, and one that a key is good for is read before it is sent. */
+function routeOptions({ body, idempotency, ...rest }: ProxyOptions, method: Method) {
   const { cache: _, ...options } = rest;
-  return method === "GET" || body === undefined ? options : { ...options, body };
+  const read = body ?? (idempotency === undefined ? undefined : "bytes");
+  return method === "GET" || read === undefined ? options : { ...options, body: read };
 }
 
-function relayOf(options: ProxyOptions, route: Route): Relay {
+/** What the routes of one declaration share. */
+interface SharedParts {
+  readonly backend: RelayBackend;
+  readonly shadow: Shadow | undefined;
+}
+
+function sharedParts({ upstream, canaries = [], shadow: copies }: ProxyOptions): SharedParts {
+  const shadow = copies && new Shadow(copies);
+  const others = canaries.map((canary) => canary.upstream);
+  const all = [upstream, ...others, ...(shadow === undefined ? [] : [shadow.upstream])];
+  return { backend: together(all), shadow };
+}
+
+function relayOf(options: ProxyOptions, route: Route, { backend, shadow }: SharedParts): Relay {
+  const { upstream, canaries = [], stickyBy } = options;
   const plan: ProxyPlan = {
-    upstream: options.upstream,
+    upstream,
     stripPrefix: options.stripPrefix ?? "",
     preserveHost: options.preserveHost ?? false,
     trustedPeers: new TrustedProxies(options.trustedPeers ?? []),
@@ -123,19 +168,42 @@ function relayOf(options: ProxyOptions, route: Route): Relay {
     hasCheckedBody: route.body !== undefined,
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
     shaping: shapingOf(route, options),
+    // Asking another upstream under the same key is asking twice.
+    areKeysKnown: upstream.retry.keyed && canaries.length === 0,
+    shadow,
   };
-  const { upstream: backend, cache } = options;
-  const { takesWebSockets, trustedPeers } = plan;
-  if (cache !== undefined) {
-    const call: CachePlan["call"] = (exchange, responder, changes) =>
-      new ProxyCall(plan, exchange, responder, changes);
-    const validates = plan.shaping?.looksInside !== true;
-    return new CachedRelay(backend, takesWebSockets, { cache, trustedPeers, validates, call });
-  }
-  return {
+  const keys = { areKnown: plan.areKeysKnown, unknownOutcome };
+  const relay = {
     backend,
-    takesWebSockets,
-    begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
+    ...(options.idempotency === undefined ? {} : { keys }),
+    takesWebSockets: plan.takesWebSockets,
+  };
+  const { cache } = options;
+  if (cache !== undefined) return new CachedRelay(relay, cachePlan(plan, cache));
+  return { ...relay, begin: beginning(plan, canaries, stickyBy) };
+}
+
+function cachePlan(plan: ProxyPlan, cache: ResponseCache): CachePlan {
+  return {
+    cache,
+    trustedPeers: plan.trustedPeers,
+    validates: plan.shaping?.looksInside !== true,
+    call: (exchange, responder, changes) => new ProxyCall(plan, exchange, responder, changes),
+  };
+}
+
+function beginning(
+  plan: ProxyPlan,
+  canaries: readonly Canary[],
+  stickyBy: StickyBy | undefined,
+): Relay["begin"] {
+  if (canaries.length === 0) {
+    return (exchange, responder) => new ProxyCall(plan, exchange, responder).begin();
+  }
+  const choice = new Canaries(plan.upstream, canaries, stickyBy);
+  return function beginAtChosen(exchange, responder) {
+    const upstream = choice.choose(exchange);
+    new ProxyCall({ ...plan, upstream }, exchange, responder).begin();
   };
 }
 

@@ -1,9 +1,14 @@
+export { cachesOf } from "./cache/cached-relay.ts";
+export type { Purge } from "./cache/memory-store.ts";
+export type { PurgeLog } from "./cache/purge-log.ts";
 export {
   responseCache,
   type ResponseCache,
   type ResponseCacheOptions,
 } from "./cache/response-cache.ts";
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export type { Canary, RequestMark, StickyBy } from "./canary.ts";
+export type { ShadowOptions } from "./shadow.ts";
 export type { ShapingOptions } from "./shaping.ts";
 export type {
   HeadChanges,

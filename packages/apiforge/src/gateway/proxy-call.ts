@@ -19,10 +19,12 @@ import {
   requestHeaders,
   type RequestHeaderOptions,
 } from "./headers/request-headers.ts";
+import { afterwards, answerKeyed, withUpstreamKey } from "./idempotency.ts";
 import { pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
 import type { Shaping } from "./shaping.ts";
-import { shapeAnswer, shapeRequest, type ShapedRequest } from "./shaping-call.ts";
+import { shapeAnswer, shapeRequest, type ShapedEnds, type ShapedRequest } from "./shaping-call.ts";
+import type { Shadow } from "./shadow.ts";
 import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -37,6 +39,10 @@ export interface ProxyPlan extends RequestHeaderOptions {
   readonly takesWebSockets: boolean;
   /** Undefined: requests and answers pass as they are. */
   readonly shaping: Shaping | undefined;
+  /** A request whose outcome is not known may be sent again under its key, whoever repeats it. */
+  readonly areKeysKnown: boolean;
+  /** Gets copies of requests whose bodies are held; undefined for none. */
+  readonly shadow: Shadow | undefined;
 }
 
 /** What is sent differently from what the client sent. */
@@ -74,6 +80,8 @@ export class ProxyCall implements AttemptOwner {
   #attempts = 0;
   #isSettled = false;
   readonly #changes: CallChanges | undefined;
+  /** Something of the request may have reached an endpoint. */
+  #wasSent = false;
 
   constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder, changes?: CallChanges) {
     this.#changes = changes;
@@ -114,15 +122,25 @@ export class ProxyCall implements AttemptOwner {
     else breaker?.answer();
     if (this.#plan.upstream.retry.statuses.includes(status) && this.#mayRetry(true)) {
       attempt.abandon();
+      this.#wasSent = true;
       return this.#retry();
     }
     const { shaping } = this.#plan;
-    if (shaping === undefined) return this.#settle(attempt, attempt);
-    shapeAnswer(shaping, attempt, this.#exchange, this.#isRepeatable(), {
+    const { upstreamCall: call } = this.#exchange;
+    if (shaping === undefined && call === undefined) return this.#settle(attempt, attempt);
+    const ends: ShapedEnds = {
       isPersonal: this.isPersonal,
       answer: (selfWritten) => this.#settle(attempt, selfWritten),
       refuse: (error) => this.#refuseAnswer(attempt, error),
-    });
+    };
+    const exchange = this.#exchange;
+    const isRepeatable = this.#isForRepeating();
+    if (call !== undefined) {
+      const isRepeated = this.#wasSent;
+      answerKeyed({ call, shaping, attempt, exchange, isRepeatable, isRepeated }, ends);
+    } else if (shaping !== undefined) {
+      shapeAnswer(shaping, attempt, exchange, isRepeatable, ends);
+    }
   }
 
   upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
@@ -148,6 +166,7 @@ export class ProxyCall implements AttemptOwner {
     if (failure.cause instanceof BodyTooLarge) return this.#refuseBody();
     if (failure.cause instanceof BodyCutShort) return this.#clientClosed();
     this.#lastEndpoint?.breaker.fail();
+    this.#wasSent ||= failure.wasSent;
     // An upstream that is slow, or speaks no HTTP, is no better the second time.
     const isOfConnection = !failure.type.startsWith("http_");
     if (isOfConnection && this.#mayRetry(failure.wasSent)) this.#retry();
@@ -188,6 +207,7 @@ export class ProxyCall implements AttemptOwner {
     if (this.#plan.shaping !== undefined && !this.#shape(this.#plan.shaping)) return;
     this.#plan.upstream.budget.deposit();
     this.#ask();
+    if (this.#plan.shadow !== undefined) this.#copy(this.#plan.shadow);
   }
 
   /** False when the request has been refused. */
@@ -199,7 +219,10 @@ export class ProxyCall implements AttemptOwner {
       return true;
     } catch (error) {
       this.#isSettled = true;
-      this.#responder.refuse(this.#exchange, error);
+      const { upstreamCall: call } = this.#exchange;
+      const tell = (): void => this.#responder.refuse(this.#exchange, error);
+      if (call === undefined) tell();
+      else afterwards(this.#exchange, call.release(), tell);
       return false;
     }
   }
@@ -218,17 +241,33 @@ export class ProxyCall implements AttemptOwner {
     endpoint.dispatch(this.#dispatchOptions(endpoint), this.#attempt);
   }
 
+  #copy(shadow: Shadow): void {
+    const body = this.#body;
+    if (body instanceof RequestBody || this.#isUpgrade()) return;
+    const path = this.#shaped?.path ?? this.#path();
+    shadow.send(this.#exchange, { method: this.#method(), path, headers: this.#headers(), body });
+  }
+
+  #isUpgrade(): boolean {
+    return this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
+  }
+
+  /** Those of the request as it is sent. */
+  #headers(): string[] {
+    const { upstreamCall: call } = this.#exchange;
+    const shaped = this.#shaped;
+    const own = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
+    return call === undefined ? own : withUpstreamKey(own, call);
+  }
+
   #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
     const { headers: given } = this.#exchange;
     const body = this.#body;
-    const shaped = this.#shaped;
-    const unchanged = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
-    const headers = changed(unchanged, this.#changes);
+    const headers = changed(this.#headers(), this.#changes);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    const path = endpoint.basePath + (shaped?.path ?? this.#path());
-    const isUpgrade = this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
-    const upgrade = isUpgrade ? "websocket" : null;
+    const path = endpoint.basePath + (this.#shaped?.path ?? this.#path());
+    const upgrade = this.#isUpgrade() ? "websocket" : null;
     const method = this.#method();
     return { path, method, headers, body, idempotent: false, upgrade };
   }
@@ -242,9 +281,16 @@ export class ProxyCall implements AttemptOwner {
   }
 
   #isRepeatable(): boolean {
-    const { method, headers } = this.#exchange;
+    const { method, headers, upstreamCall } = this.#exchange;
+    if (upstreamCall !== undefined) return this.#plan.upstream.retry.keyed;
     if (repeatable.has(method)) return true;
     return this.#plan.upstream.retry.keyed && headers["idempotency-key"] !== undefined;
+  }
+
+  /** Whether the caller may repeat it. */
+  #isForRepeating(): boolean {
+    if (this.#exchange.upstreamCall !== undefined) return this.#plan.areKeysKnown;
+    return this.#isRepeatable();
   }
 
   #retry(): void {
@@ -270,8 +316,15 @@ export class ProxyCall implements AttemptOwner {
 
   #refuse(failure: UpstreamFailure): void {
     this.#isSettled = true;
-    this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
-    this.#responder.refuse(this.#exchange, failureError(failure, this.#isRepeatable()));
+    const { upstreamCall: call } = this.#exchange;
+    const wasSent = failure.wasSent || (call !== undefined && this.#wasSent);
+    const tell = (): void => {
+      this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
+      const error = failureError({ ...failure, wasSent }, this.#isForRepeating());
+      this.#responder.refuse(this.#exchange, error);
+    };
+    if (call === undefined) tell();
+    else afterwards(this.#exchange, wasSent ? call.giveUp() : call.release(), tell);
   }
 
   #refuseAnswer({ status }: Attempt, error: unknown): void {
@@ -290,6 +343,8 @@ export class ProxyCall implements AttemptOwner {
   }
 
   readonly #clientClosed = (): void => {
+    // What is recorded as begun is brought to its end: whoever repeats it finds the answer.
+    if (this.#exchange.upstreamCall !== undefined) return;
     this.#attempt?.abandon();
     this.#tunnel?.abandon();
     if (this.#isSettled) return;

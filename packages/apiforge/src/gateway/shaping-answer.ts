@@ -24,7 +24,7 @@ export class ShapedAnswer implements SelfWritten {
     if (hasBody) headers.push("content-length", String(Buffer.byteLength(body)));
     if (isLast || !response.req.complete) headers.push("connection", "close");
     response.writeHead(status, headers);
-    const isSent = hasBody && response.req.method !== "HEAD" && body !== "";
+    const isSent = hasBody && response.req.method !== "HEAD" && body.length > 0;
     turn.add(() => void (isSent ? response.end(body) : response.end()));
   }
 }

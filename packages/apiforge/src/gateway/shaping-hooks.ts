@@ -1,6 +1,10 @@
-import { validateHeaderName, validateHeaderValue } from "node:http";
-
-import type { Exchange, Principal, RequestInfo } from "../edge/index.ts";
+import {
+  validateHeaderName,
+  validateHeaderValue,
+  type Exchange,
+  type Principal,
+  type RequestInfo,
+} from "../edge/index.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
 import { text } from "./headers/response-headers.ts";
 

@@ -48,13 +48,14 @@ export interface HeldReply {
 export interface ShapedReply {
   readonly status: number;
   readonly fields: RawFields;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** What becomes of an answer whose head has come: it `pass`es as it is, is to be `held` whole, or its body is of no use. */
 export type AnswerFate = "pass" | "hold" | "replace";
 
-const defaultMaxReplyBytes = 1_048_576;
+/** Of a body that is held, where a route does not say. */
+export const defaultMaxReplyBytes = 1_048_576;
 const json = /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i;
 // They describe the upstream's bytes, which are not those that leave. A weak tag stays true.
 const ofBytes: ReadonlySet<string> = new Set([
@@ -149,6 +150,7 @@ export function shapingOf(route: Route, options: ShapingOptions): Shaping | unde
   const { replies, sanitizeErrors, transformReply, transformRequest, transformResponse } = options;
   const isUsed =
     (replies ?? transformReply ?? transformRequest ?? transformResponse) !== undefined ||
+    options.maxReplyBytes !== undefined ||
     sanitizeErrors === true;
   return isUsed ? new Shaping(route, options) : undefined;
 }

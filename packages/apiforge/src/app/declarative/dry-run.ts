@@ -190,6 +190,9 @@ const noStore: DurableBackend = {
   get batches(): never {
     return notOpened();
   },
+  get upstreamCalls(): never {
+    return notOpened();
+  },
 };
 
 const noKeys: KeyVerifier = {

@@ -13,6 +13,7 @@ import { deprecatedUsage } from "./0011-deprecated-usage.ts";
 import { jobTrace } from "./0017-job-trace.ts";
 import { authRevocations } from "./0018-auth-revocations.ts";
 import { cachePurges } from "./0019-cache-purges.ts";
+import { upstreamCalls } from "./0020-upstream-calls.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -30,4 +31,5 @@ export const coreMigrations: readonly Migration[] = [
   jobTrace,
   authRevocations,
   cachePurges,
+  upstreamCalls,
 ];
