@@ -152,6 +152,7 @@ export {
   type TokensOptions,
 } from "./features/tokens/index.ts";
 export {
+  defineGrpc,
   defineProxy,
   responseCache,
   upstream,

@@ -42,6 +42,10 @@ export {
   type VerifiedCertificate,
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
+export { grpcFormOf, webPiece, webTrailer, type GrpcForm } from "./grpc/form.ts";
+export { trailersOnly } from "./grpc/refusal.ts";
+export { grpcMessage, grpcStatus } from "./grpc/status.ts";
+export { http2ResponseOf } from "./http2/http2-response.ts";
 export { http2RequestOf, lengthOfBody } from "./http2/http2-request.ts";
 export type { TlsMaterial } from "./tls.ts";
 export { TrustedProxies } from "./trusted-proxies.ts";

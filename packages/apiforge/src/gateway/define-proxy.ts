@@ -13,10 +13,10 @@ import {
 import type { Schema } from "../schema/index.ts";
 
 import { together } from "./backends.ts";
-import { Canaries, type Canary, type StickyBy } from "./canary.ts";
 import type { CachePlan } from "./cache/cache-plan.ts";
 import { CachedRelay } from "./cache/cached-relay.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
+import { Canaries, type Canary, type StickyBy } from "./canary.ts";
 import { unknownOutcome } from "./idempotency.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
 import { Shadow, type ShadowOptions } from "./shadow.ts";
@@ -93,7 +93,7 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
   readonly trustedPeers?: readonly string[];
   /**
    * Keeps answers as RFC 9111 lets a shared cache keep them, and gives them again without asking the upstream; see
-   * {@link responseCache}. Default none: a route without one pays nothing.
+   * {@link responseCache}. Not together with `canaries`. Default none: a route without one pays nothing.
    */
   readonly cache?: ResponseCache;
 }
@@ -112,9 +112,7 @@ const anyReplies: Replies = { 200: null };
 export function defineProxy(options: ProxyOptions): Route[] {
   const { path, methods = allMethods, cache, canaries = [] } = options;
   if (cache !== undefined && canaries.length > 0) {
-    throw new TypeError(
-      `Proxy ${path}: what a canary answers would be stored for everybody; cache is for one upstream`,
-    );
+    throw new TypeError(`Proxy ${path}: a cache would give one caller's canary to all others`);
   }
   if (options.idempotency !== undefined && options.auth === "none") {
     throw new TypeError(`Proxy ${path}: keys of callers that nothing tells apart share one space`);

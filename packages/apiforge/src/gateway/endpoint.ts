@@ -2,8 +2,10 @@ import type { Client, Dispatcher, Pool } from "undici";
 
 import type { Clock } from "../kernel/index.ts";
 import type { Breaker } from "./breaker.ts";
+import { Channel, type ChannelSettings } from "./grpc/channel.ts";
 import { Health, type HealthOptions } from "./health.ts";
 import { loadUndici } from "./undici.ts";
+import type { UpstreamTls } from "./upstream-tls.ts";
 
 /** undici closes a connection a second before the peer says it will; this is for peers that say nothing. */
 const keepAliveMs = 4_000;
@@ -16,8 +18,7 @@ export interface EndpointSettings {
   readonly clock: Clock;
   /** Undefined: it is never asked. */
   readonly health: HealthOptions | undefined;
-  /** Authorities in PEM; undefined for those that Node trusts. */
-  readonly ca: string | undefined;
+  readonly tls: UpstreamTls;
 }
 
 /** One place where an upstream runs. */
@@ -30,15 +31,21 @@ export class Endpoint {
   /** Attempts at work. */
   pending = 0;
   readonly #makePool: () => Pool;
-  readonly #connect: NonNullable<Client.Options["connect"]>;
+  readonly #connectMs: number;
+  /** Pools that take no more requests, with the end of those that they have. */
+  readonly #closing = new Map<Pool, Promise<void>>();
+  #connect: NonNullable<Client.Options["connect"]>;
   readonly #health: Health | undefined;
+  readonly #channelSettings: ChannelSettings;
+  #tls: UpstreamTls;
+  #channel: Channel | undefined;
   #pool: Pool;
 
   /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
   constructor(
     upstream: string,
     url: string,
-    { connections, connectMs, breaker, clock, health, ca }: EndpointSettings,
+    { connections, connectMs, breaker, clock, health, tls }: EndpointSettings,
   ) {
     const { origin, protocol, pathname, search, hash, username } = parsed(upstream, url);
     if (!/^https?:$/.test(protocol) || `${search}${hash}${username}` !== "") {
@@ -47,12 +54,17 @@ export class Endpoint {
     this.url = url;
     this.breaker = breaker;
     this.basePath = pathname.replace(/\/+$/, "");
-    this.#connect = { timeout: connectMs, ...(ca === undefined ? {} : { ca }) };
+    this.#connectMs = connectMs;
+    this.#channelSettings = { connectMs, connections, clock };
+    this.#tls = tls;
+    this.#connect = { ...tls, timeout: connectMs };
     const { Pool: UndiciPool } = loadUndici();
     this.#makePool = () =>
       new UndiciPool(origin, {
         connections,
         connect: this.#connect,
+        // Offered unless it is refused; Attempt reads raw lines, of which HTTP/2 has none.
+        allowH2: false,
         keepAliveTimeout: keepAliveMs,
         // PhaseWatch looks after them, by the injected clock and with one timer for all.
         headersTimeout: 0,
@@ -73,8 +85,23 @@ export class Endpoint {
     return this.breaker.allows && this.isWell;
   }
 
+  /** Its connections of HTTP/2, for calls of gRPC; none are made before the first. */
+  get channel(): Channel {
+    this.#channel ??= new Channel(new URL(this.url).origin, this.#tls, this.#channelSettings);
+    return this.#channel;
+  }
+
   open(): void {
     this.#health?.start({ connect: this.#connect });
+  }
+
+  /** Connections that are opened from now on use `tls`; those that are open go on until their requests have ended. */
+  renewTls(tls: UpstreamTls): void {
+    this.#connect = { ...tls, timeout: this.#connectMs };
+    this.#tls = tls;
+    this.#channel?.renewTls(tls);
+    this.#retire();
+    this.#health?.reconnect({ connect: this.#connect });
   }
 
   /** Sends one request; everything else is told to `handler`. */
@@ -88,11 +115,23 @@ export class Endpoint {
    */
   async close(clock: Clock, drainMs: number, isLast: boolean): Promise<void> {
     if (isLast) await this.#health?.stop();
+    this.#retire();
+    const closing = [...this.#closing];
+    const timer = clock.after(drainMs, () => {
+      for (const [pool] of closing) void pool.destroy();
+      this.#channel?.destroy();
+    });
+    await Promise.all([...closing.map(([, end]) => end), this.#channel?.close()]);
+    timer.cancel();
+  }
+
+  #retire(): void {
     const pool = this.#pool;
     this.#pool = this.#makePool();
-    const timer = clock.after(drainMs, () => void pool.destroy());
-    await pool.close();
-    timer.cancel();
+    this.#closing.set(
+      pool,
+      pool.close().finally(() => this.#closing.delete(pool)),
+    );
   }
 }
 

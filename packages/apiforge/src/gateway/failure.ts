@@ -28,6 +28,11 @@ export interface UpstreamFailure {
   readonly cause: unknown;
 }
 
+/** Nothing was tried. */
+export function notSent(type: ProxyErrorType): UpstreamFailure {
+  return { type, wasSent: false, cause: undefined };
+}
+
 const byCode: Readonly<Record<string, ProxyErrorType>> = {
   ECONNREFUSED: "connection_refused",
   ECONNRESET: "connection_terminated",

@@ -60,6 +60,15 @@ export class Health {
     void this.#ask(this.#client);
   }
 
+  /** Asks over new connections from now on, if it asks at all. */
+  reconnect(connect: Client.Options): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#timer?.cancel();
+    this.start(connect);
+    void client.destroy();
+  }
+
   /** Asks no more. What it has found out stays. */
   async stop(): Promise<void> {
     const client = this.#client;

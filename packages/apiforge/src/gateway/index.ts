@@ -19,9 +19,11 @@ export type {
   TransformRequest,
   TransformResponse,
 } from "./shaping-hooks.ts";
+export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
+export type { UpstreamTls, UpstreamTlsFiles } from "./upstream-tls.ts";
 export type { HealthOptions } from "./health.ts";
 export {
   upstream,

@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/index.ts";
 
 /** What an attempt waits for. */
-export type Phase = "connect" | "head" | "body" | "client" | "tunnel";
+export type Phase = "connect" | "head" | "body" | "client" | "tunnel" | "arrival";
 
 /** How long an attempt may take in each phase, in milliseconds. */
 export type PhaseLimits = Readonly<Record<Phase, number>>;

@@ -5,22 +5,24 @@ import type { Dispatcher } from "undici";
 import {
   asksForWebSocket,
   edgeError,
+  http2RequestOf,
   lengthOfBody,
   plainAnswer,
   type Exchange,
   type Responder,
   type SelfWritten,
 } from "../edge/index.ts";
+import { limitArrival } from "./arrival.ts";
 import { Attempt, type AttemptEnd, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { failureError, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
+import { failureError, notSent, type UpstreamFailure } from "./failure.ts";
 import {
   hasPassedHere,
   requestHeaders,
   type RequestHeaderOptions,
 } from "./headers/request-headers.ts";
 import { afterwards, answerKeyed, withUpstreamKey } from "./idempotency.ts";
-import { pseudonym } from "./identity.ts";
+import { clientGone, proxyStatus, pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
 import type { Shaping } from "./shaping.ts";
 import { shapeAnswer, shapeRequest, type ShapedEnds, type ShapedRequest } from "./shaping-call.ts";
@@ -57,8 +59,6 @@ export interface CallChanges {
 
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
 const maxHeldBytes = 65_536;
-/** nginx' own, known to whoever reads logs: the client went before its answer. */
-const clientGone = 499;
 
 const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE"]);
 
@@ -79,9 +79,9 @@ export class ProxyCall implements AttemptOwner {
   #shaped: ShapedRequest | undefined;
   #attempts = 0;
   #isSettled = false;
-  readonly #changes: CallChanges | undefined;
   /** Something of the request may have reached an endpoint. */
   #wasSent = false;
+  readonly #changes: CallChanges | undefined;
 
   constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder, changes?: CallChanges) {
     this.#changes = changes;
@@ -102,6 +102,9 @@ export class ProxyCall implements AttemptOwner {
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
     if (length === 0) return this.#send(null);
     if (this.#plan.hasCheckedBody) return this.#send(checkedBody(this.#exchange));
+    if (http2RequestOf(raw) !== undefined) {
+      limitArrival(raw, this.#plan.upstream.watch, () => this.#refuseSlowBody());
+    }
     if (length === undefined || length > maxHeldBytes) {
       return this.#send(new RequestBody(raw, this.#plan.maxBodyBytes));
     }
@@ -165,6 +168,10 @@ export class ProxyCall implements AttemptOwner {
   failed(_attempt: Attempt, failure: UpstreamFailure): void {
     if (failure.cause instanceof BodyTooLarge) return this.#refuseBody();
     if (failure.cause instanceof BodyCutShort) return this.#clientClosed();
+    const isSlow = failure.type === "http_response_timeout";
+    if (isSlow && this.#body instanceof RequestBody && this.#body.isStarved) {
+      return this.#refuseSlowBody();
+    }
     this.#lastEndpoint?.breaker.fail();
     this.#wasSent ||= failure.wasSent;
     // An upstream that is slow, or speaks no HTTP, is no better the second time.
@@ -319,7 +326,7 @@ export class ProxyCall implements AttemptOwner {
     const { upstreamCall: call } = this.#exchange;
     const wasSent = failure.wasSent || (call !== undefined && this.#wasSent);
     const tell = (): void => {
-      this.#exchange.setHeader("proxy-status", `${pseudonym}; error=${failure.type}`);
+      this.#exchange.setHeader("proxy-status", proxyStatus(failure.type));
       const error = failureError({ ...failure, wasSent }, this.#isForRepeating());
       this.#responder.refuse(this.#exchange, error);
     };
@@ -339,6 +346,17 @@ export class ProxyCall implements AttemptOwner {
     this.#responder.refuse(
       this.#exchange,
       edgeError("body_too_large", "The body is larger than this route accepts"),
+    );
+  }
+
+  #refuseSlowBody(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#attempt?.abandon();
+    this.#exchange.setHeader("connection", "close");
+    this.#responder.refuse(
+      this.#exchange,
+      edgeError("request_timeout", "The request did not arrive in time"),
     );
   }
 
@@ -366,10 +384,6 @@ function changed(headers: string[], changes: CallChanges | undefined): string[] 
 /** A status that says that nothing behind the endpoint could be asked. */
 function isFault(status: number): boolean {
   return status >= 502 && status <= 504;
-}
-
-function notSent(type: ProxyErrorType): UpstreamFailure {
-  return { type, wasSent: false, cause: undefined };
 }
 
 function checkedBody({ valid }: Exchange): Buffer {

@@ -32,6 +32,11 @@ export class RequestBody extends Readable {
     request.on("data", this.#take).on("end", this.#end).on("close", this.#close);
   }
 
+  /** True when it is its client that is waited for. */
+  get isStarved(): boolean {
+    return !this.#request.complete && this.readableLength === 0;
+  }
+
   override _read(): void {
     this.#request.resume();
   }

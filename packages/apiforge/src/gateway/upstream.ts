@@ -1,11 +1,18 @@
 import { systemClock, type Clock } from "../kernel/index.ts";
 import type { Exchange, RelayBackend } from "../edge/index.ts";
+import { arrivalMs } from "./arrival.ts";
 import { balancer, type Balancing, type Choose } from "./balancing.ts";
 import { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { HealthOptions } from "./health.ts";
 import { PhaseWatch } from "./phases.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import {
+  checkedTls,
+  TlsFileWatch,
+  type UpstreamTls,
+  type UpstreamTlsFiles,
+} from "./upstream-tls.ts";
 
 /** Options of {@link upstream}. */
 export interface UpstreamOptions {
@@ -37,6 +44,10 @@ export interface UpstreamOptions {
   readonly health?: HealthOptions;
   /** Authorities that vouch for endpoints of https, in PEM, in the place of those that Node trusts. */
   readonly ca?: string;
+  /** What this server proves itself by to endpoints of https that ask for a client certificate; default none. */
+  readonly certificate?: { readonly key: string; readonly cert: string };
+  /** Files that `ca` and `certificate` are read from instead, and again once a minute while a server is open; default none. */
+  readonly tlsFiles?: UpstreamTlsFiles;
   readonly retry?: RetryOptions;
   /** Default the machine's. */
   readonly clock?: Clock;
@@ -78,6 +89,7 @@ export class Upstream implements RelayBackend {
   readonly budget: RetryBudget;
   readonly #choose: Choose;
   readonly #maxPending: number;
+  readonly #files: TlsFileWatch | undefined;
   #pending = 0;
   #servers = 0;
 
@@ -88,13 +100,17 @@ export class Upstream implements RelayBackend {
     if (endpoints.length === 0) throw new TypeError(`Upstream ${name} has no endpoint`);
     const clock = options.clock ?? systemClock;
     this.name = name;
+    const { ca, certificate = {}, tlsFiles } = options;
+    this.#files = tlsFiles && new TlsFileWatch(name, tlsFiles, clock, (tls) => this.renewTls(tls));
+    const given = ca === undefined ? certificate : { ...certificate, ca };
+    const tls = this.#files?.current ?? checkedTls(name, given);
     this.endpoints = endpoints.map((url) => {
       const breaker = new Breaker(clock, options.breaker);
-      const { health, ca } = options;
-      return new Endpoint(name, url, { connections, connectMs, breaker, clock, health, ca });
+      const { health } = options;
+      return new Endpoint(name, url, { connections, connectMs, breaker, clock, health, tls });
     });
     const answering = { connect: connectMs, head: headMs, body: idleMs, client: clientMs };
-    this.watch = new PhaseWatch(clock, { ...answering, tunnel: webSocketMs });
+    this.watch = new PhaseWatch(clock, { ...answering, tunnel: webSocketMs, arrival: arrivalMs });
     this.retry = { attempts: 2, statuses: [503], delayMs: 0, keyed: false, ...options.retry };
     this.budget = new RetryBudget(clock);
     this.#choose = balancer(options.balancing ?? "least-pending");
@@ -141,12 +157,24 @@ export class Upstream implements RelayBackend {
   /** A server begins to listen whose routes lead here. */
   open(): void {
     this.#servers += 1;
-    if (this.#servers === 1) for (const endpoint of this.endpoints) endpoint.open();
+    if (this.#servers > 1) return;
+    for (const endpoint of this.endpoints) endpoint.open();
+    this.#files?.start();
+  }
+
+  /**
+   * Connections that are opened from now on trust and show this; requests under way are not touched.
+   * @throws {TypeError} for what cannot be used; the old then stays.
+   */
+  renewTls(tls: UpstreamTls): void {
+    const checked = checkedTls(this.name, tls);
+    for (const endpoint of this.endpoints) endpoint.renewTls(checked);
   }
 
   /** Closes its connections, those at work at their end or after 5 s. The server whose routes lead here does it. */
   async close(): Promise<void> {
     this.#servers -= 1;
+    if (this.#servers === 0) this.#files?.stop();
     const { clock } = this.watch;
     await Promise.all(
       this.endpoints.map((endpoint) => endpoint.close(clock, drainMs, this.#servers === 0)),

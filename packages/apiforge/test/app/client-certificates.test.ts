@@ -9,7 +9,7 @@ import { createForge } from "../../src/app/index.ts";
 import { defineRoute } from "../../src/edge/index.ts";
 import { Tokens, type TokenReply } from "../../src/features/tokens/index.ts";
 import { silentLog } from "../../src/kernel/index.ts";
-import { Authority, type Credentials } from "../edge/certificates/authority.ts";
+import { Authority, type Credentials } from "@apiforge/testing/certificates";
 import { callHttps, type HttpsCall } from "../edge/certificates/https-call.ts";
 
 let directory: string;

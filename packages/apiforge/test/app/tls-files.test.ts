@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { readConfig, type Config } from "../../src/app/index.ts";
 import { clientCertificates, readTlsFiles, watchTlsFiles } from "../../src/app/tls-files.ts";
 import type { TlsMaterial } from "../../src/edge/index.ts";
-import { Authority } from "../edge/certificates/authority.ts";
+import { Authority } from "@apiforge/testing/certificates";
 
 let directory: string;
 

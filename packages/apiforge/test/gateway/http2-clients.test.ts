@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { until } from "@apiforge/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { Authority } from "../edge/certificates/authority.ts";
+import { Authority } from "@apiforge/testing/certificates";
 import { callHttp2, connectHttp2 } from "../edge/http2/http2-client.ts";
 import { startGateway, startRawUpstream, type GatewayHarness } from "./gateway-harness.ts";
 
@@ -116,6 +116,26 @@ test("a body above the route's limit is refused, and its connection goes on", as
   expect([refused.headers[":status"], refused.resetCode]).toEqual([413, 0]);
   expect((await callHttp2(session, { ":path": "/a" })).headers[":status"]).toBe(200);
 });
+
+test.each([{ "content-length": "10" }, {}])(
+  "a body that does not arrive is refused after its time: %j",
+  async (length) => {
+    const headers = { ":method": "POST", ":path": "/b", ...length };
+    const stream = session.request(headers, { endStream: false });
+    stream.write("begun");
+    const answered = once(stream, "response");
+    let status: unknown;
+    void answered.then(([head]) => (status = (head as { ":status": number })[":status"]));
+    await until("it is refused", () => {
+      gateway.upstreamClock.advance(1_000);
+      return status !== undefined;
+    });
+    stream.resume();
+    await once(stream, "close");
+    expect(status).toBe(408);
+    expect((await callHttp2(session, { ":path": "/a" })).headers[":status"]).toBe(200);
+  },
+);
 
 test("an answer that comes before the end of the body ends the upload, not the connection", async () => {
   const stream = session.request({ ":method": "POST", ":path": "/early" }, { endStream: false });

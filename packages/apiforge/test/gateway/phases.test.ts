@@ -4,7 +4,14 @@ import { expect, test } from "vitest";
 import { PhaseWatch, type Phase, type Waiting } from "../../src/gateway/phases.ts";
 import { ManualClock } from "../edge/edge-harness.ts";
 
-const limits = { connect: 1_000, head: 1_000, body: 1_000, client: 1_000, tunnel: 100 };
+const limits = {
+  connect: 1_000,
+  head: 1_000,
+  body: 1_000,
+  client: 1_000,
+  arrival: 5_000,
+  tunnel: 100,
+};
 
 /** What an attempt is to its watch. */
 class Waiter implements Waiting {

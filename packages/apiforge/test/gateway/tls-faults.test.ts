@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:https";
 import { afterEach, beforeAll, expect, test } from "vitest";
 
-import { Authority, hoursFromNow, type Credentials } from "../edge/certificates/authority.ts";
+import { Authority, hoursFromNow, type Credentials } from "@apiforge/testing/certificates";
 import { startGateway, type GatewayHarness } from "./gateway-harness.ts";
 
 let authority: Authority;

@@ -1,8 +1,9 @@
-import { maxHeaderSize, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 
 import type { ApiForgeError } from "../../kernel/index.ts";
 import { edgeError } from "../errors.ts";
 import { http2RequestOf } from "../http2/http2-request.ts";
+import { maxHeaderSize } from "../node-http.ts";
 
 /** Most header lines of a request; more are answered with `headers_too_large`. */
 const maxHeaders = 100;

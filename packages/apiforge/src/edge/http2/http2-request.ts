@@ -13,6 +13,7 @@ export class Http2Request extends Http2ServerRequest {
   readonly headBytes: number;
   /** Of its body, so far; those of the connection are other requests' too. */
   bytesRead = 0;
+  #isWhole = false;
 
   constructor(
     stream: ServerHttp2Stream,
@@ -34,10 +35,34 @@ export class Http2Request extends Http2ServerRequest {
     return this.stream.endAfterHeaders;
   }
 
+  /** True when all of it has come. */
+  get isWhole(): boolean {
+    return this.#isWhole || this.isBodiless;
+  }
+
+  /** Node pushes the end of what a client has broken off like that of a whole body: nobody may take it for one. */
   override push(chunk: Buffer | null): boolean {
     if (chunk !== null) this.bytesRead += chunk.length;
+    else if (this.isWhole || !this.stream.aborted) this.#isWhole = true;
+    else {
+      // As node:http has it: an error is for those who listen.
+      this.destroy(this.listenerCount("error") > 0 ? brokenOff() : undefined);
+      return false;
+    }
     return super.push(chunk);
   }
+}
+
+// Node's own says true of a request that was broken off.
+Object.defineProperty(Http2Request.prototype, "complete", {
+  get(this: Http2Request) {
+    return this.isWhole;
+  },
+});
+
+/** As node:http reports it. */
+function brokenOff(): Error & { code: string } {
+  return Object.assign(new Error("aborted"), { code: "ECONNRESET" });
 }
 
 /** A `Host` that is not the `:authority` stays, and makes two of them, which the guard refuses. */

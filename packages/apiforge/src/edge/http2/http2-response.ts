@@ -36,8 +36,9 @@ export class Http2Response extends Http2ServerResponse<Http2Request> {
     super.end(...given);
     // What is left of a body that was answered before its end is not to be sent (RFC 9113 section 8.1).
     const { stream } = this;
-    if (stream.writableFinished) this.#refuseRest();
-    else stream.once("finish", () => this.#refuseRest());
+    // In a turn of its own, as Node does it: in this one the reset would overtake the head.
+    if (stream.writableFinished) setImmediate(() => this.#refuseRest());
+    else stream.once("finish", () => setImmediate(() => this.#refuseRest()));
     return this;
   }
 
@@ -45,6 +46,14 @@ export class Http2Response extends Http2ServerResponse<Http2Request> {
   override destroy(): this {
     this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     return this;
+  }
+
+  /** Sends status 200 and nothing behind the head, which then ends the answer. @param fields flat, as `[name, value, …]`. */
+  endWithHead(fields: readonly string[]): void {
+    const { stream } = this;
+    if (stream.headersSent || stream.closed) return;
+    stream.respond({ ...byName(ofMessage(fields)), ":status": 200 }, { endStream: true });
+    this.end();
   }
 
   /** An interim answer. @param fields flat, as `[name, value, …]`. */

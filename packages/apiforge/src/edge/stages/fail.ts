@@ -2,6 +2,7 @@ import type { Answer } from "../../durable/index.ts";
 import { ApiForgeError } from "../../kernel/index.ts";
 import { changedFailure, reportUnexpected, type ErrorHooks } from "../evidence/error-hooks.ts";
 import type { Exchange } from "../exchange.ts";
+import { grpcRefusal } from "../grpc/refusal.ts";
 import { plainAnswer, type Outgoing } from "../outgoing.ts";
 import { preferredForm, renderFailure, toFailure } from "../problem.ts";
 
@@ -22,6 +23,8 @@ export function failureAnswer(error: unknown, exchange: Exchange, hooks: ErrorHo
     logFailure(error, exchange);
     reportUnexpected(error, exchange, hooks);
   }
+  const ofGrpc = grpcRefusal(failure, ApiForgeError.is(error) && error.retryable, exchange);
+  if (ofGrpc !== undefined) return ofGrpc;
   const form = preferredForm(exchange.headers.accept);
   const headers: Record<string, string> = {
     "content-type": `${form}; charset=utf-8`,

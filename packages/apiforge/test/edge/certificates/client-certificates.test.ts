@@ -11,7 +11,7 @@ import {
   hoursFromNow,
   type Credentials,
   type IssueOptions,
-} from "./authority.ts";
+} from "@apiforge/testing/certificates";
 
 const nowMs = hoursFromNow(0).getTime();
 const proxy = "10.1.2.3";

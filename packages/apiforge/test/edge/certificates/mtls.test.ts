@@ -16,7 +16,7 @@ import {
 import { answerClientError } from "../../../src/edge/client-error.ts";
 import { signingKey, type SigningKey } from "../auth/token-fixture.ts";
 import { startHarness } from "../edge-harness.ts";
-import { Authority, hoursFromNow, type Credentials } from "./authority.ts";
+import { Authority, hoursFromNow, type Credentials } from "@apiforge/testing/certificates";
 import { callHttps, type HttpsAnswer, type HttpsCall } from "./https-call.ts";
 
 const who = z.object({

@@ -1,7 +1,7 @@
 import { ManualClock } from "@apiforge/testing";
 
 import { ClientCertificates, type EdgeOptions, type Route } from "../../../src/edge/index.ts";
-import { Authority, type Credentials } from "../certificates/authority.ts";
+import { Authority, type Credentials } from "@apiforge/testing/certificates";
 import { startHarness, type Harness } from "../edge-harness.ts";
 
 /** An edge on a real port that speaks TLS. */

@@ -34,11 +34,25 @@ const echo = defineRoute({
   handler: ({ headers }) => ({ status: 200, body: { split: headers["x-split"] } }),
 });
 
+const uploads: string[] = [];
+const upload = defineRoute({
+  method: "POST",
+  path: "/upload",
+  auth: "none",
+  transaction: "none",
+  body: "bytes",
+  replies: { 200: z.object({}) },
+  handler: ({ body }) => {
+    uploads.push(body.toString());
+    return { status: 200, body: {} };
+  },
+});
+
 let served: TlsHarness;
 const open: RawHttp2[] = [];
 
 beforeAll(async () => {
-  served = await startTls([slow, echo]);
+  served = await startTls([slow, echo, upload]);
 });
 afterEach(() => {
   for (const resolve of waiting) resolve();
@@ -239,6 +253,28 @@ test("frames without content end the connection", async () => {
   await isGone(raw);
   expect(isAnswered(raw, 1)).toBe(false);
 });
+
+test.each([0, 8])(
+  "a body whose stream is reset with code %i is not taken for whole",
+  async (code) => {
+    const raw = await connect();
+    const fields = get("/upload").with(0, [":method", "POST"]);
+    fields.push(["content-type", "text/plain"]);
+    const send = (stream: number, text: string, end: number): void => {
+      raw.request(stream, fields, false);
+      const payload = Buffer.from(text);
+      raw.write({ type: frameTypes.data, flags: end, stream, payload });
+    };
+    send(1, "half", 0);
+    send(3, "whole", flags.endStream);
+    await until("the other one is answered", () => isAnswered(raw, 3));
+    const payload = Buffer.from([0, 0, 0, code]);
+    raw.write({ type: frameTypes.reset, flags: 0, stream: 1, payload });
+    raw.request(5, get("/health/live"));
+    await until("what follows is answered", () => isAnswered(raw, 5));
+    expect(uploads.splice(0)).toEqual(["whole"]);
+  },
+);
 
 test("one address has as many connections as it may, whatever they speak", async () => {
   const few = await startTls([slow], { maxConnectionsPerAddress: 2 });

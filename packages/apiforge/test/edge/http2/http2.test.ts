@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ClientHttp2Session, SecureClientSessionOptions } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import { until } from "@apiforge/testing";
+import { turns, until } from "@apiforge/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 
@@ -13,6 +13,7 @@ import { startTls, type TlsHarness } from "./http2-harness.ts";
 
 const line = z.object({ n: z.number(), text: z.string() });
 const seen = { ended: 0 };
+const uploads: string[] = [];
 
 async function* lines(count: number) {
   for (let n = 0; n < count; n++) yield { n, text: "x".repeat(1_000) };
@@ -59,6 +60,17 @@ const routes = [
     headers: z.object({ cookie: z.string().default(""), host: z.string() }),
     replies: { 200: seenHeaders },
     handler: ({ headers }) => ({ status: 200, body: { ...headers, version: "2" } }),
+  }),
+  defineRoute({
+    ...common,
+    method: "POST",
+    path: "/upload",
+    body: "bytes",
+    replies: { 200: z.object({}) },
+    handler: ({ body }) => {
+      uploads.push(body.toString());
+      return { status: 200, body: {} };
+    },
   }),
   defineRoute({
     ...common,
@@ -201,6 +213,24 @@ test("a body that is refused before its end is not waited for", async () => {
   const answer = await callHttp2(session, { ...headers, authorization }, pieces);
   expect([answer.headers[":status"], code(answer)]).toEqual([413, "body_too_large"]);
   expect(answer.resetCode).toBe(0);
+});
+
+test("a body is not taken for whole when its client loses the connection", async () => {
+  const own = await connectAs({});
+  const before = uploads.length;
+  const headers = { ":method": "POST", ":path": "/upload", "content-type": "text/plain" };
+  const whole = await callHttp2(own, headers, [Buffer.from("whole")]);
+  expect(whole.headers[":status"]).toBe(200);
+  const stream = own.request(headers, { endStream: false });
+  stream.on("error", () => undefined);
+  stream.write("half");
+  await callHttp2(own, { ":path": "/health/live" });
+  own.destroy();
+  const after = await connectAs({});
+  await callHttp2(after, { ":path": "/health/live" });
+  await turns(50);
+  expect(uploads.slice(before)).toEqual(["whole"]);
+  after.destroy();
 });
 
 test("a client certificate counts over HTTP/2, and one that is revoked does so no more on an open connection", async () => {

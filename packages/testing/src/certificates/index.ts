@@ -50,6 +50,9 @@ export interface AuthorityOptions {
 
 let serial = 0;
 
+/** A name that certificates are good for beside 127.0.0.1, for clients that take no address for one. */
+export const ownName = "own.test";
+
 /** Makes certificates, as an organisation's authority does. */
 export class Authority {
   readonly name: string;
@@ -105,7 +108,10 @@ export class Authority {
       notAfter: until,
       extensions: [
         new BasicConstraintsExtension(false),
-        new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }]),
+        new SubjectAlternativeNameExtension([
+          { type: "ip", value: "127.0.0.1" },
+          { type: "dns", value: ownName },
+        ]),
         ...(usages.length === 0 ? [] : [new ExtendedKeyUsageExtension(usages)]),
         ...(options.extensions ?? []),
       ],
