@@ -31,7 +31,7 @@ export const roomRules: Readonly<Record<string, RoomRule>> = {
   durable: room({ store: "all", resilience: "all", schema: "all", kernel: "all" }),
   kysely: room({ durable: "all", store: "all", kernel: "all" }),
   edge: room({ durable: "all", store: "types", resilience: "all", schema: "all", kernel: "all" }),
-  gateway: room({ edge: "all", resilience: "all", schema: "all", kernel: "all" }),
+  gateway: room({ edge: "all", durable: "types", resilience: "all", schema: "all", kernel: "all" }),
   "features/*": room({
     edge: "types",
     durable: "all",
