@@ -1,6 +1,8 @@
 import { publicApiPlans } from "@apiforge/example-public-api";
-import { ApiForgeError, createForge, runForge, Tokens } from "apiforge";
+import { auditLogOf } from "@apiforge/example-open-banking";
+import { ApiForgeError, createForge, readConfig, runForge, Tokens, type Forge } from "apiforge";
 
+import { connectBank } from "./bank.ts";
 import { connectProviders } from "./providers.ts";
 import { collectStartGarbage } from "./start-garbage.ts";
 import { exampleSystems } from "./systems.ts";
@@ -19,14 +21,19 @@ const api = {
 export async function serve(): Promise<void> {
   try {
     const providers = await connectProviders(process.env, sandboxPort());
+    const { accounts, clientCaFile } = await connectBank(readConfig(), process.env);
+    const durable = Promise.withResolvers<Forge["durable"]>();
+    const bank = { accounts, record: auditLogOf(durable.promise) };
     const own = Promise.withResolvers<string>();
     const tokens = new Tokens({ issuer: process.env["APIFORGE_PUBLIC_URL"] || ownIssuer });
-    const systems = exampleSystems({ ...providers, tokens }, own.promise);
+    const systems = exampleSystems({ ...providers, tokens, bank }, own.promise);
     const forge = await createForge(systems, {
+      config: { clientCaFile },
       tokens,
       api,
       limits: { plans: publicApiPlans, shown: true },
     });
+    durable.resolve(forge.durable);
     if (providers.sandboxUrl !== undefined)
       console.log(`Sandbox providers on ${providers.sandboxUrl}`);
     collectStartGarbage();

@@ -2,6 +2,7 @@ import { bulkMessages } from "@apiforge/example-bulk-messages";
 import { bulkMessagesPage } from "@apiforge/example-bulk-messages-page";
 import { clinic } from "@apiforge/example-clinic";
 import { mobile } from "@apiforge/example-mobile";
+import { openBanking, type OpenBankingPorts } from "@apiforge/example-open-banking";
 import { projects } from "@apiforge/example-projects";
 import { publicApi } from "@apiforge/example-public-api";
 import { slackTiers } from "@apiforge/example-slack-tiers";
@@ -15,6 +16,7 @@ import type { TwilioSender } from "./twilio.ts";
 /** What the example systems need of others. */
 export interface SystemServices extends Omit<Providers, "sandboxUrl" | "stop"> {
   readonly tokens: Tokens;
+  readonly bank: OpenBankingPorts;
 }
 
 /**
@@ -37,6 +39,7 @@ export function exampleSystems(
     storefront(),
     mobile({ texts: services.messages, tokens: services.tokens }),
     publicApi({ mailer: services.mailer, keys }),
+    openBanking(services.bank),
     keys,
     auditLog(),
   ];

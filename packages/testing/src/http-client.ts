@@ -1,4 +1,5 @@
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
+import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import { withinDeadline } from "./deadline.ts";
 
@@ -73,11 +74,23 @@ export interface HttpClient extends AsyncDisposable {
 
 const closeDeadlineMs = 10_000;
 
-/** Makes a client for the server at `baseUrl` (`http:` only); no connection is opened yet. */
-export function createHttpClient(baseUrl: string): HttpClient {
+/** Whom a client over TLS trusts, and what it proves itself by; in PEM. */
+export interface ClientTls {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/**
+ * Makes a client for the server at `baseUrl`; no connection is opened yet. With `tls` its requests go
+ * over TLS; bare connections are of `http:` only.
+ */
+export function createHttpClient(baseUrl: string, tls?: ClientTls): HttpClient {
   const base = new URL(baseUrl);
   const address = { host: base.hostname, port: Number(base.port === "" ? "80" : base.port) };
-  const agent = new Agent({ keepAlive: true });
+  const agent =
+    tls === undefined ? new Agent({ keepAlive: true }) : new TlsAgent({ keepAlive: true, ...tls });
+  const send = tls === undefined ? httpRequest : tlsRequest;
 
   async function openConnection(): Promise<RawConnection> {
     const socket = connect({ ...address, noDelay: true });
@@ -96,7 +109,7 @@ export function createHttpClient(baseUrl: string): HttpClient {
   return {
     async request(request) {
       const body = bodyBytes(request);
-      const outgoing = httpRequest({
+      const outgoing = send({
         ...address,
         agent,
         method: request.method ?? "GET",

@@ -12,6 +12,7 @@ export {
 } from "./http-client.ts";
 export { ManualClock } from "./manual-clock.ts";
 export * from "./postgres/index.ts";
+export { bringPython } from "./python.ts";
 export { recordingLog, type LogEntry, type RecordingLog } from "./recording-log.ts";
 export { startRedis, type RedisOptions, type RedisServer } from "./redis.ts";
 export { turns, until } from "./until.ts";

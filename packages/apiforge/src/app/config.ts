@@ -122,22 +122,43 @@ class Problem {
   }
 }
 
+/** A variable that cannot be used. */
+export interface SettingProblem {
+  readonly name: string;
+  /** What it must be. */
+  readonly expected: string;
+}
+
+/** What environment variables say, and those that cannot be used, which are read as absent. */
+export interface ReadSettings {
+  readonly config: Config;
+  readonly problems: readonly SettingProblem[];
+}
+
+/** Reads all settings from environment variables; empty ones count as absent. */
+export function readSettings(environment: Environment = process.env): ReadSettings {
+  const problems: SettingProblem[] = [];
+  const entries = Object.entries(settings).map(([key, setting]) => {
+    const given = environment[setting.name];
+    if (given === undefined || given === "") return [key, setting.default];
+    const parsed = setting.parse(given);
+    if (!(parsed instanceof Problem)) return [key, parsed];
+    problems.push({ name: setting.name, expected: parsed.expected });
+    return [key, setting.default];
+  });
+  // Built key by key from `settings`, whose type mirrors Config.
+  return { config: Object.freeze(Object.fromEntries(entries)) as Config, problems };
+}
+
 /**
  * Reads the configuration from environment variables; empty ones count as absent.
  * @throws {config_invalid} naming every variable that cannot be used, and what is expected of it.
  */
 export function readConfig(environment: Environment = process.env): Config {
-  const problems: string[] = [];
-  const entries = Object.entries(settings).map(([key, setting]) => {
-    const given = environment[setting.name];
-    if (given === undefined || given === "") return [key, setting.default];
-    const parsed = setting.parse(given);
-    if (parsed instanceof Problem) problems.push(`${setting.name} must be ${parsed.expected}`);
-    return [key, parsed];
-  });
-  if (problems.length > 0) throw appError("config_invalid", `${problems.join("; ")}.`);
-  // Built key by key from `settings`, whose type mirrors Config.
-  return Object.freeze(Object.fromEntries(entries)) as Config;
+  const { config, problems } = readSettings(environment);
+  if (problems.length === 0) return config;
+  const texts = problems.map(({ name, expected }) => `${name} must be ${expected}`);
+  throw appError("config_invalid", `${texts.join("; ")}.`);
 }
 
 /** Names of the environment variables that {@link readConfig} reads, with their defaults. */

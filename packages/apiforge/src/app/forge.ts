@@ -245,7 +245,7 @@ async function buildEdge(
 }
 
 /** The operator's issuer when there is one, else this machine's development issuer; and the deployment itself. */
-async function trustedIssuers(
+export async function trustedIssuers(
   config: Config,
   log: Log,
   tokens: Tokens | undefined,

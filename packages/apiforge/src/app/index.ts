@@ -6,6 +6,27 @@ export type { ApiKeyInfo, IssuedKey, NewApiKey } from "../features/identity/inde
 export { auditLog } from "./audit/routes.ts";
 export { verifyAuditLog } from "./audit/verify-log.ts";
 export type { AuditReport } from "../durable/index.ts";
+export { compileGateway, type CompiledGateway } from "./declarative/compile.ts";
+export { createGateway, serveGateway, type GatewayOptions } from "./declarative/create-gateway.ts";
+export type { ConfigProblem } from "./declarative/problem.ts";
+export { describeProblems } from "./declarative/describe-problems.ts";
+export type { StageLine } from "./declarative/describe-route.ts";
+export type { ExplainedRequest, Verdict } from "./declarative/dry-run.ts";
+export { explainRequest, type Explanation } from "./declarative/explain.ts";
+export { routeRows, type RouteRow } from "./declarative/route-rows.ts";
+export {
+  defineConfig,
+  type GatewayConfig,
+  type GatewayLimits,
+  type IssuerConfig,
+  type LimitsConfig,
+  type PolicyConfig,
+  type RequestRates,
+  type RouteConfig,
+  type RouteEntry,
+  type UpstreamConfig,
+} from "./declarative/gateway-config.ts";
+export { readGatewayFile, type GatewayFile } from "./declarative/gateway-file.ts";
 export { appErrors } from "./errors.ts";
 export { createForge, openDevIssuer, type Forge, type ForgeOptions } from "./forge.ts";
 export { runForge } from "./run.ts";

@@ -42,6 +42,7 @@ import {
   type Reader,
   type Transaction,
 } from "./transaction.ts";
+import { UpstreamCalls } from "./upstream-calls.ts";
 
 const defaultConcurrency = 20;
 
@@ -92,6 +93,7 @@ export interface Durable {
   /** One commit outside of any request, for set-up and scripts. */
   transact<T>(label: string, actor: Actor, work: (tx: Transaction) => Promise<T>): Promise<T>;
   readonly batches: Batches;
+  readonly upstreamCalls: UpstreamCalls;
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
   /** What waits and what was done, for an operator to watch. */
@@ -113,6 +115,7 @@ export function createDurable(options: DurableOptions): Durable {
 
 class DurableCore implements Durable {
   readonly batches: Batches;
+  readonly upstreamCalls: UpstreamCalls;
   readonly jobs: JobManagement;
   readonly queues: QueueManagement;
   readonly schedules: Schedules;
@@ -164,6 +167,7 @@ class DurableCore implements Durable {
     this.#store = store;
     this.#clock = clock;
     this.batches = createBatches(store, clock, this.#breather);
+    this.upstreamCalls = new UpstreamCalls(store, clock, log);
     this.#executor = new Executor(store, clock, this.#wake);
     this.#workers = queueNames(jobs).map((queue) => {
       const { concurrency } = queueSlots(queue, options);

@@ -66,6 +66,7 @@ export class Housekeeper {
     const { idempotencyMs, completedJobMs, tickMs } = this.#retention;
     try {
       await this.#repeat(() => this.#store.idempotency.sweep(idempotencyMs, sweepRows));
+      await this.#repeat(() => this.#store.upstreamCalls.sweep(idempotencyMs, sweepRows));
       await this.#repeat(() => this.#store.jobs.sweepEnded(completedJobMs, sweepRows));
       await this.#repeat(() => this.#store.schedules.sweepTicks(tickMs, sweepRows));
       await this.#repeat(() => this.#store.quotas.sweep(sweepRows));

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Context, Span } from "@opentelemetry/api";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
-import type { IdempotencyKey } from "../durable/index.ts";
+import type { IdempotencyKey, UpstreamCall } from "../durable/index.ts";
 import type { Log, LogFields } from "../kernel/index.ts";
 import type { Principal } from "./auth/principal.ts";
 import type { AskedFields } from "./fields/sparse-fields.ts";
@@ -53,6 +53,8 @@ export class Exchange implements RequestInfo {
   asked: AskedFields | undefined = undefined;
   /** Set by `idempotency`. */
   idempotencyKey: IdempotencyKey | undefined = undefined;
+  /** Set where an upstream is asked under {@link Exchange.idempotencyKey}: it has been recorded that it will be. */
+  upstreamCall: UpstreamCall | undefined = undefined;
   /** The request's span, where an OpenTelemetry SDK is registered. */
   span: Span | undefined = undefined;
   /** Where the edge was told to measure its stages. */

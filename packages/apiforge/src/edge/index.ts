@@ -88,13 +88,20 @@ export {
   type Steps,
 } from "./stage.ts";
 export { aheadOf, LimitJournal } from "./limits/journal.ts";
-export type { ServerLimits } from "./limits/limit-book.ts";
+export { LimitBook, type ServerLimits } from "./limits/limit-book.ts";
 export { LeaseDesk, type LeaseSource } from "./limits/lease-desk.ts";
 export { LeasedCounter } from "./limits/leased-counter.ts";
-export { limitPolicy, type LimitBy, type LimitOptions } from "./limits/policy.ts";
+export { limitPolicy, type LimitBy, type LimitOptions, type LimitPolicy } from "./limits/policy.ts";
 export { WindowTable } from "./limits/window-table.ts";
 export type { SubjectPart } from "./limits/subject.ts";
-export type { AnswerTurn, Relay, RelayBackend, Responder, SelfWritten } from "./relay.ts";
+export type {
+  AnswerTurn,
+  Relay,
+  RelayBackend,
+  RelayKeys,
+  Responder,
+  SelfWritten,
+} from "./relay.ts";
 export type { ReadyCheck } from "./health.ts";
 export { batchBody, type BatchBody, type BatchBodyOptions } from "./body/batch-body.ts";
 export {
@@ -121,6 +128,10 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
+export { validateHeaderName, validateHeaderValue } from "./node-http.ts";
+export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
+export type { UpstreamCall } from "../durable/index.ts";
+export type { UpstreamAnswer } from "../store/index.ts";
 export type { DurableBackend } from "./stages/backend.ts";
 export type { DeprecationOptions } from "./versions/deprecation.ts";
 export type { VersionOptions } from "./versions/version-choice.ts";

@@ -46,6 +46,7 @@ import { requirePrecondition } from "./stages/precondition.ts";
 import { refuseEncodedBody } from "./stages/refuse-encoded-body.ts";
 import { refuseUnrouted } from "./stages/route.ts";
 import { shedLoad, type LoadLimit } from "./stages/shed-load.ts";
+import { upstreamCall } from "./stages/upstream-call.ts";
 import { validate } from "./stages/validate.ts";
 import { version } from "./stages/version.ts";
 import type { UsageBook } from "./versions/usage-book.ts";
@@ -113,7 +114,10 @@ function builtInStages(services: Services): StageTable {
     receive: [requirePrecondition, refuseEncodedBody, limitBody(services.bodyDeadline)],
     validate: [validate],
     idempotency: [idempotency],
-    backend: [tracer === undefined ? answering : traceBackend(tracer, answering)],
+    backend: [
+      upstreamCall(services.durable),
+      tracer === undefined ? answering : traceBackend(tracer, answering),
+    ],
   };
 }
 

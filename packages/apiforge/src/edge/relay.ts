@@ -19,11 +19,21 @@ export interface RelayBackend {
   close(): Promise<void>;
 }
 
+/** What requests under idempotency keys mean to whoever a {@link Relay} asks. */
+export interface RelayKeys {
+  /** Asking twice under one key is asking once. */
+  readonly areKnown: boolean;
+  /** The error of a request that was asked for under the same key before, and never answered. */
+  unknownOutcome(): Error;
+}
+
 /** Answers the requests of a route in its own time, in the place of a handler. */
 export interface Relay {
   readonly backend: RelayBackend;
   /** It answers requests for a WebSocket with 101; the request's connection is then its own. */
   readonly takesWebSockets: boolean;
+  /** Where its route takes idempotency keys. */
+  readonly keys?: RelayKeys;
   /** Every stage has let the request pass. Must not throw. */
   begin(exchange: Exchange, responder: Responder): void;
 }

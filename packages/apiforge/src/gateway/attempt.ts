@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
 import type { AnswerTurn, SelfWritten } from "../edge/index.ts";
+import type { BodySink } from "./body-sink.ts";
 import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
 import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
@@ -15,11 +16,11 @@ export interface AttemptOwner {
   readonly isPersonal: boolean;
   /** An interim answer (1xx). */
   inform(status: number, headers: readonly string[]): void;
-  /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.abandon}. */
+  /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.collect}, or {@link Attempt.abandon}. */
   answered(attempt: Attempt): void;
   /** The upstream has switched protocols (101); the connection is the owner's, who ends the attempt. */
   upgraded(attempt: Attempt, rawHeaders: RawHeaders, socket: Duplex): void;
-  /** There will be no head. */
+  /** There will be no head, or no end of a body that is collected. */
   failed(attempt: Attempt, failure: UpstreamFailure): void;
   /** Nothing more comes of it. */
   ended(attempt: Attempt, how: AttemptEnd): void;
@@ -42,11 +43,13 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   place = 0;
   /** Of the final answer; 0 before it has come. */
   status = 0;
+  /** Of the final answer, as they came. */
+  fields: RawHeaders = [];
   readonly #owner: AttemptOwner;
   readonly #watch: PhaseWatch;
   #controller: Dispatcher.DispatchController | undefined;
-  #rawHeaders: RawHeaders = [];
   #response: ServerResponse | undefined;
+  #sink: BodySink | undefined;
   /** The head, and what came with it, wait for the end of the turn. */
   #isFlushed = false;
   #held: Buffer | undefined;
@@ -78,7 +81,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const raw = rawPairs(controller.rawHeaders);
     if (status < 200) return this.#inform(status, raw);
     this.status = status;
-    this.#rawHeaders = raw;
+    this.fields = raw;
     this.#enter("body");
     this.#owner.answered(this);
   }
@@ -98,6 +101,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response;
+    if (this.#sink !== undefined) return this.#collect(chunk, this.#sink);
     if (this.#isOver || response === undefined) return;
     if (!this.#isFlushed && this.#held === undefined) {
       this.#held = chunk;
@@ -109,8 +113,9 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const response = this.#response;
-    if (this.#isOver || response === undefined) return;
+    if (this.#isOver || (response === undefined && this.#sink === undefined)) return;
     this.#end("whole");
+    if (response === undefined) return this.#sink?.end();
     if (this.#sendsTrailer) {
       this.flush();
       response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
@@ -123,7 +128,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     if (this.#isOver) return;
     const type = failureType(error);
     // undici compares lengths first where a head names two; nothing of a body has come before a head.
-    const isHead = this.#response === undefined && type === "http_response_incomplete";
+    const isHead = this.status === 0 && type === "http_response_incomplete";
     this.#fail(isHead ? "http_protocol_error" : type, error);
   }
 
@@ -132,7 +137,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#response = response;
     const { req: request } = response;
     const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
-    const head = responseHead(this.#rawHeaders, own, this.status !== 204);
+    const head = responseHead(this.fields, own, this.status !== 204);
     this.#sendsTrailer = hasBody && request.httpVersion !== "1.0" && isChunked(head);
     finish(head, this.#owner.isPersonal, this.#sendsTrailer);
     // What is left of a body that was answered before its end would be read as the next request.
@@ -140,6 +145,11 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     response.writeHead(this.status, head.headers);
     // An event stream's head leaves before its first event; other answers' with what came with it.
     turn.add(() => this.flush());
+  }
+
+  /** Its body goes to `sink`, and somebody else writes to the client. */
+  collect(sink: BodySink): void {
+    this.#sink = sink;
   }
 
   /** Sends the head, with as much as has come with it. */
@@ -217,6 +227,12 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     controller?.pause();
     this.#enter("client");
     response.once("drain", this.#resume);
+  }
+
+  #collect(chunk: Buffer, sink: BodySink): void {
+    if (this.#isOver) return;
+    this.sinceAt = this.#watch.clock.now();
+    sink.take(chunk);
   }
 
   #enter(phase: Phase): void {

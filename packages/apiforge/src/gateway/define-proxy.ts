@@ -4,6 +4,7 @@ import {
   type Auth,
   type Method,
   type Relay,
+  type RelayBackend,
   type Replies,
   type ReplyOf,
   type Route,
@@ -11,7 +12,12 @@ import {
 } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
 
+import { together } from "./backends.ts";
+import { Canaries, type Canary, type StickyBy } from "./canary.ts";
+import { unknownOutcome } from "./idempotency.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
+import { Shadow, type ShadowOptions } from "./shadow.ts";
+import { shapingOf, type ShapingOptions } from "./shaping.ts";
 import type { Upstream } from "./upstream.ts";
 
 type AnyRouteOptions = RouteOptions<
@@ -30,6 +36,8 @@ type AnyRouteOptions = RouteOptions<
 
 type OfRoutes =
   | "auth"
+  | "certificate"
+  | "keyMode"
   | "roles"
   | "scopes"
   | "params"
@@ -46,14 +54,29 @@ type OfRoutes =
   | "deprecated";
 
 /** Declaration of routes whose requests are passed on; what is not described here is as in `defineRoute`. */
-export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
+export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOptions {
   /** As of a route; `/*` at its end stands for everything below. */
   readonly path: string;
   /** Default all. */
   readonly methods?: readonly Method[];
   readonly upstream: Upstream;
+  /** Other upstreams that a share of the requests goes to, or those with a field or cookie; default none. The first that fits counts. */
+  readonly canaries?: readonly Canary[];
+  /** Whose requests stay with one upstream; default each request goes for itself. */
+  readonly stickyBy?: StickyBy;
+  /**
+   * Requests are copied to another upstream, after they have been sent: those without a body, with one up to
+   * 64 KiB, or with one that the route reads. Copies have `X-Shadow-Request: true`; what is answered to them is thrown away. Default none.
+   */
+  readonly shadow?: ShadowOptions;
   /** Without one, a body of any type is passed on as it arrives. With a schema the upstream gets the JSON of what was checked. */
   readonly body?: Schema | "bytes";
+  /**
+   * Methods that write take an `Idempotency-Key`: the request is recorded before it is sent, and its
+   * answer then, for 24 h; see docs/reference/upstream-keys.md. Bodies, and answers up to `maxReplyBytes`, are
+   * held for it. Without `retry.keyed` of the upstream nothing is ever sent twice. Default: keys are passed on like any other field.
+   */
+  readonly idempotency?: "optional" | "required";
   /** Taken away from the front of the path, for instance `/orders`. */
   readonly stripPrefix?: string;
   /** The upstream gets the `Host` that the client sent; default its own. */
@@ -67,9 +90,10 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes> {
   readonly trustedPeers?: readonly string[];
 }
 
-const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/** Those of a proxy that names none. */
+export const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const wildcard = "/*";
-const replies: Replies = { 200: null };
+const anyReplies: Replies = { 200: null };
 
 /**
  * Declares routes that an upstream answers, in whatever language it is written: its requests pass
@@ -79,41 +103,82 @@ const replies: Replies = { 200: null };
  */
 export function defineProxy(options: ProxyOptions): Route[] {
   const { path, methods = allMethods } = options;
+  if (options.idempotency !== undefined && options.auth === "none") {
+    throw new TypeError(`Proxy ${path}: keys of callers that nothing tells apart share one space`);
+  }
   const end = path.endsWith(wildcard) ? wildcard : "";
   const prefix = path.slice(0, path.length - end.length) || "/";
+  const shared = sharedParts(options);
   return methods.map((method) => {
     const route: Route = defineRoute({
       ...routeOptions(options, method),
       method,
       path: prefix,
-      replies,
+      replies: options.replies ?? anyReplies,
       transaction: "none",
       handler: neverCalled,
     });
     const whole = end === "" ? prefix : `${prefix === "/" ? "" : prefix}${end}`;
-    return { ...route, path: whole, relay: relayOf(options, route) };
+    const idempotency = route.method === "GET" ? "none" : (options.idempotency ?? "none");
+    return { ...route, path: whole, idempotency, relay: relayOf(options, route, shared) };
   });
 }
 
-/** What a route knows of it; a GET has no body. */
-function routeOptions({ body, ...options }: ProxyOptions, method: Method) {
-  return method === "GET" || body === undefined ? options : { ...options, body };
+/** What a route knows of it; a GET has no body, and one that a key is good for is read before it is sent. */
+function routeOptions({ body, idempotency, ...options }: ProxyOptions, method: Method) {
+  const read = body ?? (idempotency === undefined ? undefined : "bytes");
+  return method === "GET" || read === undefined ? options : { ...options, body: read };
 }
 
-function relayOf(options: ProxyOptions, route: Route): Relay {
+/** What the routes of one declaration share. */
+interface SharedParts {
+  readonly backend: RelayBackend;
+  readonly shadow: Shadow | undefined;
+}
+
+function sharedParts({ upstream, canaries = [], shadow: copies }: ProxyOptions): SharedParts {
+  const shadow = copies && new Shadow(copies);
+  const others = canaries.map((canary) => canary.upstream);
+  const all = [upstream, ...others, ...(shadow === undefined ? [] : [shadow.upstream])];
+  return { backend: together(all), shadow };
+}
+
+function relayOf(options: ProxyOptions, route: Route, { backend, shadow }: SharedParts): Relay {
+  const { upstream, canaries = [], stickyBy } = options;
   const plan: ProxyPlan = {
-    upstream: options.upstream,
+    upstream,
     stripPrefix: options.stripPrefix ?? "",
     preserveHost: options.preserveHost ?? false,
     trustedPeers: new TrustedProxies(options.trustedPeers ?? []),
     maxBodyBytes: route.maxBodyBytes,
     hasCheckedBody: route.body !== undefined,
     takesWebSockets: route.method === "GET" && (options.webSockets ?? false),
+    shaping: shapingOf(route, options),
+    // Asking another upstream under the same key is asking twice.
+    areKeysKnown: upstream.retry.keyed && canaries.length === 0,
+    shadow,
   };
+  const keys = { areKnown: plan.areKeysKnown, unknownOutcome };
   return {
-    backend: options.upstream,
+    backend,
+    ...(options.idempotency === undefined ? {} : { keys }),
     takesWebSockets: plan.takesWebSockets,
-    begin: (exchange, responder) => new ProxyCall(plan, exchange, responder).begin(),
+    begin: beginning(plan, canaries, stickyBy),
+  };
+}
+
+function beginning(
+  plan: ProxyPlan,
+  canaries: readonly Canary[],
+  stickyBy: StickyBy | undefined,
+): Relay["begin"] {
+  if (canaries.length === 0) {
+    return (exchange, responder) => new ProxyCall(plan, exchange, responder).begin();
+  }
+  const choice = new Canaries(plan.upstream, canaries, stickyBy);
+  return function beginAtChosen(exchange, responder) {
+    const upstream = choice.choose(exchange);
+    new ProxyCall({ ...plan, upstream }, exchange, responder).begin();
   };
 }
 

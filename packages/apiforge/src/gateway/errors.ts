@@ -4,6 +4,8 @@ import { errorFactory } from "../kernel/index.ts";
 export const gatewayErrors = {
   upstream_unreachable: { type: "api_error", status: 502, retryable: true },
   upstream_failed: { type: "api_error", status: 502, retryable: true },
+  upstream_answer_invalid: { type: "api_error", status: 502, retryable: false },
+  upstream_refused: { type: "invalid_request_error", status: 400, retryable: false },
   upstream_outcome_unknown: { type: "api_error", status: 502, retryable: false },
   upstream_overloaded: { type: "api_error", status: 503, retryable: true },
   upstream_timeout: { type: "api_error", status: 504, retryable: true },

@@ -1,5 +1,17 @@
-export { defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
+export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
+export type { Canary, RequestMark, StickyBy } from "./canary.ts";
+export type { ShadowOptions } from "./shadow.ts";
+export type { ShapingOptions } from "./shaping.ts";
+export type {
+  HeadChanges,
+  RelayedAnswer,
+  RelayedRequest,
+  RequestChanges,
+  TransformReply,
+  TransformRequest,
+  TransformResponse,
+} from "./shaping-hooks.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

@@ -21,8 +21,12 @@ import {
   requestHeaders,
   type RequestHeaderOptions,
 } from "./headers/request-headers.ts";
-import { clientGone, proxyStatus } from "./identity.ts";
+import { afterwards, answerKeyed, withUpstreamKey } from "./idempotency.ts";
+import { clientGone, proxyStatus, pseudonym } from "./identity.ts";
 import { BodyCutShort, BodyTooLarge, collectBody, RequestBody } from "./request-body.ts";
+import type { Shaping } from "./shaping.ts";
+import { shapeAnswer, shapeRequest, type ShapedEnds, type ShapedRequest } from "./shaping-call.ts";
+import type { Shadow } from "./shadow.ts";
 import { isToWebSocket, Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -35,6 +39,12 @@ export interface ProxyPlan extends RequestHeaderOptions {
   /** The body has been read and checked, and is written anew: nothing passes that was not checked. */
   readonly hasCheckedBody: boolean;
   readonly takesWebSockets: boolean;
+  /** Undefined: requests and answers pass as they are. */
+  readonly shaping: Shaping | undefined;
+  /** A request whose outcome is not known may be sent again under its key, whoever repeats it. */
+  readonly areKeysKnown: boolean;
+  /** Gets copies of requests whose bodies are held; undefined for none. */
+  readonly shadow: Shadow | undefined;
 }
 
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
@@ -56,8 +66,11 @@ export class ProxyCall implements AttemptOwner {
   #lastEndpoint: Endpoint | undefined;
   readonly #tried = new Set<Endpoint>();
   #body: Body = null;
+  #shaped: ShapedRequest | undefined;
   #attempts = 0;
   #isSettled = false;
+  /** Something of the request may have reached an endpoint. */
+  #wasSent = false;
 
   constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder) {
     this.#plan = plan;
@@ -97,10 +110,25 @@ export class ProxyCall implements AttemptOwner {
     else breaker?.answer();
     if (this.#plan.upstream.retry.statuses.includes(status) && this.#mayRetry(true)) {
       attempt.abandon();
+      this.#wasSent = true;
       return this.#retry();
     }
-    this.#isSettled = true;
-    this.#answer(status, attempt);
+    const { shaping } = this.#plan;
+    const { upstreamCall: call } = this.#exchange;
+    if (shaping === undefined && call === undefined) return this.#settle(attempt, attempt);
+    const ends: ShapedEnds = {
+      isPersonal: this.isPersonal,
+      answer: (selfWritten) => this.#settle(attempt, selfWritten),
+      refuse: (error) => this.#refuseAnswer(attempt, error),
+    };
+    const exchange = this.#exchange;
+    const isRepeatable = this.#isForRepeating();
+    if (call !== undefined) {
+      const isRepeated = this.#wasSent;
+      answerKeyed({ call, shaping, attempt, exchange, isRepeatable, isRepeated }, ends);
+    } else if (shaping !== undefined) {
+      shapeAnswer(shaping, attempt, exchange, isRepeatable, ends);
+    }
   }
 
   upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
@@ -130,6 +158,7 @@ export class ProxyCall implements AttemptOwner {
       return this.#refuseSlowBody();
     }
     this.#lastEndpoint?.breaker.fail();
+    this.#wasSent ||= failure.wasSent;
     // An upstream that is slow, or speaks no HTTP, is no better the second time.
     const isOfConnection = !failure.type.startsWith("http_");
     if (isOfConnection && this.#mayRetry(failure.wasSent)) this.#retry();
@@ -148,6 +177,11 @@ export class ProxyCall implements AttemptOwner {
     this.#plan.upstream.leave();
   }
 
+  #settle({ status }: Attempt, selfWritten: SelfWritten): void {
+    this.#isSettled = true;
+    this.#answer(status, selfWritten);
+  }
+
   #answer(status: number, selfWritten: SelfWritten): void {
     const { answer } = plainAnswer(status);
     this.#responder.answer(this.#exchange, {
@@ -162,8 +196,27 @@ export class ProxyCall implements AttemptOwner {
   #send(body: Body): void {
     if (this.#isSettled) return;
     this.#body = body;
+    if (this.#plan.shaping !== undefined && !this.#shape(this.#plan.shaping)) return;
     this.#plan.upstream.budget.deposit();
     this.#ask();
+    if (this.#plan.shadow !== undefined) this.#copy(this.#plan.shadow);
+  }
+
+  /** False when the request has been refused. */
+  #shape(shaping: Shaping): boolean {
+    try {
+      const headers = requestHeaders(this.#exchange, this.#plan);
+      this.#shaped = shapeRequest(shaping, this.#exchange, { path: this.#path(), headers });
+      this.#body = this.#shaped.body ?? this.#body;
+      return true;
+    } catch (error) {
+      this.#isSettled = true;
+      const { upstreamCall: call } = this.#exchange;
+      const tell = (): void => this.#responder.refuse(this.#exchange, error);
+      if (call === undefined) tell();
+      else afterwards(this.#exchange, call.release(), tell);
+      return false;
+    }
   }
 
   #ask(): void {
@@ -180,15 +233,34 @@ export class ProxyCall implements AttemptOwner {
     endpoint.dispatch(this.#dispatchOptions(endpoint), this.#attempt);
   }
 
-  #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
-    const { method, headers: given } = this.#exchange;
+  #copy(shadow: Shadow): void {
     const body = this.#body;
-    const headers = requestHeaders(this.#exchange, this.#plan);
+    if (body instanceof RequestBody || this.#isUpgrade()) return;
+    const path = this.#shaped?.path ?? this.#path();
+    shadow.send(this.#exchange, { method: this.#method(), path, headers: this.#headers(), body });
+  }
+
+  #isUpgrade(): boolean {
+    return this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
+  }
+
+  /** Those of the request as it is sent. */
+  #headers(): string[] {
+    const { upstreamCall: call } = this.#exchange;
+    const shaped = this.#shaped;
+    const own = shaped ? [...shaped.headers] : requestHeaders(this.#exchange, this.#plan);
+    return call === undefined ? own : withUpstreamKey(own, call);
+  }
+
+  #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
+    const { headers: given } = this.#exchange;
+    const body = this.#body;
+    const headers = this.#headers();
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
-    const path = endpoint.basePath + this.#path();
-    const isUpgrade = this.#plan.takesWebSockets && asksForWebSocket(this.#exchange.request.raw);
-    const upgrade = isUpgrade ? "websocket" : null;
+    const path = endpoint.basePath + (this.#shaped?.path ?? this.#path());
+    const upgrade = this.#isUpgrade() ? "websocket" : null;
+    const method = this.#method();
     return { path, method, headers, body, idempotent: false, upgrade };
   }
 
@@ -201,9 +273,16 @@ export class ProxyCall implements AttemptOwner {
   }
 
   #isRepeatable(): boolean {
-    const { method, headers } = this.#exchange;
+    const { method, headers, upstreamCall } = this.#exchange;
+    if (upstreamCall !== undefined) return this.#plan.upstream.retry.keyed;
     if (repeatable.has(method)) return true;
     return this.#plan.upstream.retry.keyed && headers["idempotency-key"] !== undefined;
+  }
+
+  /** Whether the caller may repeat it. */
+  #isForRepeating(): boolean {
+    if (this.#exchange.upstreamCall !== undefined) return this.#plan.areKeysKnown;
+    return this.#isRepeatable();
   }
 
   #retry(): void {
@@ -211,6 +290,12 @@ export class ProxyCall implements AttemptOwner {
     const { retry, watch } = this.#plan.upstream;
     if (retry.delayMs === 0) this.#ask();
     else watch.clock.after(retry.delayMs, () => this.#ask());
+  }
+
+  /** A HEAD tells the length of what its GET would say, which is not known before that is shaped. */
+  #method(): string {
+    const { method } = this.#exchange;
+    return method === "HEAD" && this.#plan.shaping?.looksInside === true ? "GET" : method;
   }
 
   #path(): string {
@@ -223,8 +308,21 @@ export class ProxyCall implements AttemptOwner {
 
   #refuse(failure: UpstreamFailure): void {
     this.#isSettled = true;
-    this.#exchange.setHeader("proxy-status", proxyStatus(failure.type));
-    this.#responder.refuse(this.#exchange, failureError(failure, this.#isRepeatable()));
+    const { upstreamCall: call } = this.#exchange;
+    const wasSent = failure.wasSent || (call !== undefined && this.#wasSent);
+    const tell = (): void => {
+      this.#exchange.setHeader("proxy-status", proxyStatus(failure.type));
+      const error = failureError({ ...failure, wasSent }, this.#isForRepeating());
+      this.#responder.refuse(this.#exchange, error);
+    };
+    if (call === undefined) tell();
+    else afterwards(this.#exchange, wasSent ? call.giveUp() : call.release(), tell);
+  }
+
+  #refuseAnswer({ status }: Attempt, error: unknown): void {
+    this.#isSettled = true;
+    this.#exchange.setHeader("proxy-status", `${pseudonym}; received-status=${status}`);
+    this.#responder.refuse(this.#exchange, error);
   }
 
   #refuseBody(): void {
@@ -248,6 +346,8 @@ export class ProxyCall implements AttemptOwner {
   }
 
   readonly #clientClosed = (): void => {
+    // What is recorded as begun is brought to its end: whoever repeats it finds the answer.
+    if (this.#exchange.upstreamCall !== undefined) return;
     this.#attempt?.abandon();
     this.#tunnel?.abandon();
     if (this.#isSettled) return;

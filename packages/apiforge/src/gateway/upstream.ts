@@ -139,6 +139,11 @@ export class Upstream implements RelayBackend {
     }));
   }
 
+  /** Whether some endpoint lets requests pass. */
+  get isUp(): boolean {
+    return this.endpoints.some(({ isUp }) => isUp);
+  }
+
   /** An endpoint that lets requests pass, one that is not among `tried` if there is one; undefined when all are left alone. */
   pick(exchange: Exchange, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
     const [only] = this.endpoints;

@@ -11,7 +11,9 @@ export type CrashPoint =
   | "after-commit"
   | "after-claim"
   | "mid-handler"
-  | "before-ack";
+  | "before-ack"
+  | "upstream-answered"
+  | "upstream-recorded";
 
 type PointListener = (point: CrashPoint) => void;
 

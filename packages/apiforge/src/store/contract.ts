@@ -3,6 +3,7 @@ import type { AuditTransaction, NewAuditEntry } from "./audit-contract.ts";
 import type { BatchStore, BatchTransaction, RateStore } from "./batch-contract.ts";
 import type { LimitLog, QuotaStore } from "./limit-contract.ts";
 import type { ScheduleStore, ScheduleTransaction } from "./schedule-contract.ts";
+import type { UpstreamCallStore } from "./upstream-call-contract.ts";
 
 /** A value that both databases can bind. `boolean` is stored as 0 or 1 where SQL has no boolean. */
 export type SqlValue = string | number | bigint | boolean | null | Uint8Array;
@@ -398,6 +399,7 @@ export interface Store {
   readonly rates: RateStore;
   readonly schedules: ScheduleStore;
   readonly quotas: QuotaStore;
+  readonly upstreamCalls: UpstreamCallStore;
   /** Only where one process has the data, which then counts limits by itself. */
   readonly limitLog?: LimitLog;
   /**

@@ -6,4 +6,5 @@ export * from "./contract.ts";
 export type * from "./limit-contract.ts";
 export { deadlineExceededError } from "./job-row.ts";
 export * from "./schedule-contract.ts";
+export type * from "./upstream-call-contract.ts";
 export { storeError, storeErrors } from "./errors.ts";

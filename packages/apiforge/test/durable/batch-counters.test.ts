@@ -92,10 +92,10 @@ function wait(harness: Harness, ms: number, signal: AbortSignal): Promise<void> 
 /** `store`, looked at after each of its commits; what is found goes into `problems`. */
 function checked(store: Store, problems: unknown[]): Store {
   const { dialect, capabilities, jobs, queues, workers, events } = store;
-  const { idempotency, batches, rates, schedules, quotas } = store;
+  const { idempotency, batches, rates, schedules, quotas, upstreamCalls } = store;
   return {
     ...{ dialect, capabilities, jobs, queues, workers, events },
-    ...{ idempotency, batches, rates, schedules, quotas },
+    ...{ idempotency, batches, rates, schedules, quotas, upstreamCalls },
     async transact(label, work) {
       const committed = await store.transact(label, work);
       await checkCounters(store).catch((error: unknown) => problems.push(error));

@@ -248,10 +248,11 @@ describe("idempotency", () => {
 
 test("a store that cannot commit is answered with 503 and Retry-After", async () => {
   const { storeError } = await import("../../src/store/index.ts");
-  const { batches } = harness.durable;
+  const { batches, upstreamCalls } = harness.durable;
   const unavailable = await startHarness(thingRoutes, {
     durable: {
       batches,
+      upstreamCalls,
       execute: () => Promise.reject(storeError("store_unavailable", "The store cannot be reached")),
       read: () => Promise.reject(storeError("store_unavailable", "The store cannot be reached")),
     },

@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
-import type { EdgeOptions } from "../../src/edge/index.ts";
 import {
   defineProxy,
   upstream,
@@ -87,7 +86,7 @@ export async function startGateway(
   }: {
     readonly proxy?: Partial<ProxyOptions>;
     readonly upstreamOptions?: Partial<UpstreamOptions>;
-    readonly edge?: Partial<EdgeOptions>;
+    readonly edge?: Parameters<typeof startHarness>[1];
   } = {},
 ): Promise<GatewayHarness> {
   const upstreamClock = new ManualClock();

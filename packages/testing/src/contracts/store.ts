@@ -16,6 +16,7 @@ import { schedulesContract } from "./schedules.ts";
 import { shutdownContract } from "./shutdown.ts";
 import { tenantsContract } from "./tenants.ts";
 import { transactionsContract } from "./transactions.ts";
+import { upstreamCallsContract } from "./upstream-calls.ts";
 import { userSqlContract } from "./user-sql.ts";
 import { workersContract } from "./workers.ts";
 
@@ -63,6 +64,9 @@ export function storeContract(fixture: StoreFixture): void {
     });
     describe("quotas", () => {
       quotasContract(fixture);
+    });
+    describe("upstream calls", () => {
+      upstreamCallsContract(fixture);
     });
     describe("schedules", () => {
       schedulesContract(fixture);

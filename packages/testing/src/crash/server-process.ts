@@ -67,7 +67,7 @@ export interface ReadyServer extends ServerProcess {
 
 // A start takes 1.5 s of a processor, of which a busy machine gives little.
 const deadlineMs = 60_000;
-const readyPattern = /APIForge ready on (http:\/\/\S+)/;
+const readyPattern = /APIForge ready on (https?:\/\/\S+)/;
 
 /**
  * Starts a server and waits until it serves.

@@ -32,6 +32,7 @@ export function faultyStore(store: Store): FaultyStore {
     batches: store.batches,
     rates: store.rates,
     quotas: store.quotas,
+    upstreamCalls: store.upstreamCalls,
     read: (label, work, tenant) => store.read(label, work, tenant),
     figures: () => store.figures(),
     work: () => store.work(),

@@ -27,7 +27,7 @@ import { shape, shapeStream, type ShapeReply } from "./shape.ts";
 import { takeIn, type TakeIn } from "./take-in.ts";
 
 /** What the edge needs of the durable core. */
-export type DurableBackend = Pick<Durable, "execute" | "read" | "batches">;
+export type DurableBackend = Pick<Durable, "execute" | "read" | "batches" | "upstreamCalls">;
 
 /** What the backend works with. */
 interface BackendServices {

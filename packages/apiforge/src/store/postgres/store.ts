@@ -26,6 +26,7 @@ import {
 import { coreMigrations } from "../migrations/index.ts";
 import type { QuotaStore } from "../limit-contract.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
+import type { UpstreamCallStore } from "../upstream-call-contract.ts";
 import { BatchTable } from "./batches.ts";
 import { command } from "./command.ts";
 import { connectAlone, loadDriver } from "./driver.ts";
@@ -40,6 +41,7 @@ import { RateTable } from "./rates.ts";
 import { SnapshotReaders } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
 import { openTenantGuard, type TenantGuard } from "./tenant-guard.ts";
+import { UpstreamCallTable } from "./upstream-calls.ts";
 import { WorkerTable } from "./workers.ts";
 import { UnitWriter, type Grouping } from "./writer.ts";
 
@@ -137,6 +139,7 @@ class PostgresStore implements Store {
   readonly rates: RateStore;
   readonly schedules: ScheduleStore;
   readonly quotas: QuotaStore;
+  readonly upstreamCalls: UpstreamCallStore;
   readonly #pool: ConnectionPool;
   readonly #writer: UnitWriter;
   readonly #readers: SnapshotReaders;
@@ -160,6 +163,7 @@ class PostgresStore implements Store {
     this.rates = new RateTable(pool);
     this.schedules = new ScheduleTable(pool);
     this.quotas = new QuotaTable(pool);
+    this.upstreamCalls = new UpstreamCallTable(pool);
   }
 
   transact<T>(label: string, work: (tx: StoreTransaction) => Promise<T>): Promise<Committed<T>> {

@@ -26,6 +26,7 @@ import {
 import { coreMigrations } from "../migrations/index.ts";
 import type { LimitLog, QuotaStore } from "../limit-contract.ts";
 import type { ScheduleStore } from "../schedule-contract.ts";
+import type { UpstreamCallStore } from "../upstream-call-contract.ts";
 import { AuditTable } from "./audit.ts";
 import { BatchTable } from "./batches.ts";
 import { Checkpointer } from "./checkpointer.ts";
@@ -49,6 +50,7 @@ import { ReaderPool } from "./readers.ts";
 import { ScheduleTable } from "./schedules.ts";
 import { SettlementTable } from "./settlements.ts";
 import { ConsumerTable, type Tables } from "./transaction.ts";
+import { UpstreamCallTable, upstreamCallStore } from "./upstream-calls.ts";
 import { WalSync } from "./wal-sync.ts";
 import { WorkerTable } from "./workers.ts";
 import { GroupWriter } from "./writer.ts";
@@ -104,6 +106,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const workers = new WorkerTable(connection, tables.settlements, clock);
     const claims = new ClaimTable(connection, lanes, packs, clock);
     const quotas = new QuotaTable(connection, clock);
+    const upstreamCalls = new UpstreamCallTable(connection, clock);
     const limitLog = new LimitLogTable(connection, clock);
     return new SqliteStore({
       path,
@@ -112,6 +115,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       lanes,
       claims,
       quotas,
+      upstreamCalls,
       limitLog,
       workers,
       writer,
@@ -135,6 +139,7 @@ interface SqliteParts {
   readonly lanes: LaneTable;
   readonly claims: ClaimTable;
   readonly quotas: QuotaTable;
+  readonly upstreamCalls: UpstreamCallTable;
   readonly limitLog: LimitLogTable;
   readonly workers: WorkerTable;
   readonly writer: GroupWriter;
@@ -158,6 +163,7 @@ class SqliteStore implements Store {
   readonly rates: RateStore;
   readonly schedules: ScheduleStore;
   readonly quotas: QuotaStore;
+  readonly upstreamCalls: UpstreamCallStore;
   readonly limitLog: LimitLog;
   readonly #parts: SqliteParts;
   #closing: Promise<void> | undefined;
@@ -173,6 +179,9 @@ class SqliteStore implements Store {
     this.rates = this.#rateStore();
     this.schedules = this.#scheduleStore();
     this.quotas = this.#quotaStore();
+    this.upstreamCalls = upstreamCallStore(parts.upstreamCalls, (label, call) =>
+      this.#unit(label, call),
+    );
     this.limitLog = this.#limitLog();
   }
 

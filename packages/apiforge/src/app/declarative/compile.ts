@@ -1,0 +1,264 @@
+import {
+  createTokenVerifier,
+  LeaseDesk,
+  LimitBook,
+  type CorsOptions,
+  type PlacedStage,
+  type Route,
+  type ServerLimits,
+  type TrustedIssuer,
+} from "../../edge/index.ts";
+import { upstream as createUpstream, type Upstream } from "../../gateway/index.ts";
+import { systemClock } from "../../kernel/index.ts";
+import { settingName, type Config } from "../config.ts";
+import { gatewayShape, routeShape } from "./config-shape.ts";
+import type { GatewayConfig, IssuerConfig, UpstreamConfig } from "./gateway-config.ts";
+import { serverLimits } from "./limits.ts";
+import { pathText, Problems, type ConfigPath, type ConfigProblem } from "./problem.ts";
+import {
+  claimsOf,
+  impliedRoutes,
+  isRoute,
+  isRouteConfig,
+  refuseUnknownNames,
+  routesOf,
+  type PlacedRoutes,
+} from "./routes.ts";
+
+/** A configuration that can be served. */
+export interface CompiledGateway {
+  readonly config: GatewayConfig;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly routes: readonly Route[];
+  /** The same, by where they stand. */
+  readonly placed: readonly PlacedRoutes[];
+  readonly stages: readonly PlacedStage[];
+  readonly issuers: readonly TrustedIssuer[];
+  readonly limits: ServerLimits | undefined;
+  readonly cors: CorsOptions | undefined;
+}
+
+/** Makes the upstream of a name. */
+export type MakeUpstream = (name: string, config: UpstreamConfig) => Upstream;
+
+/** What came of a configuration: something to serve, or everything that is wrong. */
+export type Compiled =
+  | { readonly gateway: CompiledGateway; readonly problems: readonly [] }
+  | { readonly gateway: undefined; readonly problems: readonly ConfigProblem[] };
+
+/** Paths that every server has. */
+const ownPaths = [
+  "/health/live",
+  "/health/ready",
+  "/openapi.json",
+  "/docs",
+  "/metrics",
+  "/.well-known/jwks.json",
+];
+
+/**
+ * Checks the whole of `given` and makes of it what is served; nothing of it is open yet. Goes on after a
+ * problem, so that one look finds all of them.
+ * @param settings what the environment says.
+ * @param makeUpstream default: a new one.
+ */
+export function compileGateway(
+  given: unknown,
+  settings: Config,
+  makeUpstream: MakeUpstream = newUpstream,
+): Compiled {
+  const problems = new Problems();
+  gatewayShape(given, [], problems);
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    return { gateway: undefined, problems: problems.inOrder() };
+  }
+  // Each part is read only where its shape was found to be sound.
+  const config = given as GatewayConfig;
+  const upstreams = upstreamsOf(config, problems, makeUpstream);
+  const placed = placedRoutes(config, upstreams, problems);
+  refuseTwins(placed, problems);
+  refuseMissingAuthorities(placed, settings, problems);
+  const limits = problems.hasAt(["limits"]) ? undefined : serverLimits(config.limits);
+  countLimits(placed, limits, problems);
+  const issuers = issuersOf(config, problems);
+  refuseStageTwins(config, problems);
+  if (problems.list.length > 0) return { gateway: undefined, problems: problems.inOrder() };
+  return {
+    gateway: {
+      config,
+      upstreams,
+      routes: placed.flatMap(({ routes }) => routes),
+      placed,
+      stages: config.stages ?? [],
+      issuers,
+      limits,
+      cors: config.cors,
+    },
+    problems: [],
+  };
+}
+
+function newUpstream(name: string, config: UpstreamConfig): Upstream {
+  return createUpstream({ name, ...config });
+}
+
+function upstreamsOf(
+  { upstreams }: GatewayConfig,
+  problems: Problems,
+  makeUpstream: MakeUpstream,
+): ReadonlyMap<string, Upstream> {
+  const made = new Map<string, Upstream>();
+  if (problems.hasAt(["upstreams"]) && typeof upstreams !== "object") return made;
+  const entries = Object.entries(upstreams);
+  if (entries.length === 0) {
+    problems.add(["upstreams"], "is empty", "Declare at least one service.");
+  }
+  for (const [name, config] of entries) {
+    const at = ["upstreams", name];
+    if (problems.hasAt(at)) continue;
+    try {
+      made.set(name, makeUpstream(name, config));
+    } catch (error) {
+      problems.addError(at, error);
+    }
+  }
+  return made;
+}
+
+function placedRoutes(
+  config: GatewayConfig,
+  upstreams: ReadonlyMap<string, Upstream>,
+  problems: Problems,
+): PlacedRoutes[] {
+  const parts = { config, upstreams, problems };
+  if (config.routes === undefined) {
+    if (typeof config.upstreams !== "object" || config.upstreams === null) return [];
+    return impliedRoutes(config).map((entry) => {
+      const at = ["upstreams", entry.upstream];
+      return { at, entry, claims: claimsOf(entry), routes: routesOf(entry, at, parts) };
+    });
+  }
+  if (!Array.isArray(config.routes)) return [];
+  return config.routes.map((entry, place) => {
+    const at = ["routes", place];
+    if (isRouteConfig(entry)) {
+      routeShape(entry, at, problems);
+      refuseUnknownNames(entry, at, parts);
+    } else refuseForeign(entry, at, problems);
+    const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
+    return {
+      at,
+      entry: isRouteConfig(entry) ? entry : undefined,
+      claims: claimsOf(entry),
+      routes: isSound ? routesOf(entry, at, parts) : [],
+    };
+  });
+}
+
+/** What is wrong with a policy is said once, where it stands. */
+function policiesAreSound(entry: unknown, problems: Problems): boolean {
+  if (!isRouteConfig(entry)) return true;
+  if (problems.hasAt(["defaults"])) return false;
+  return !(entry.policies ?? []).some((name) => problems.hasAt(["policies", name]));
+}
+
+function refuseForeign(entry: unknown, at: ConfigPath, problems: Problems): void {
+  if ([entry].flat().every(isRoute)) return;
+  problems.add(
+    at,
+    "is no route",
+    "Write { path, upstream }, or what defineRoute or defineProxy makes.",
+  );
+}
+
+function refuseTwins(placed: readonly PlacedRoutes[], problems: Problems): void {
+  const owners = new Map(
+    ownPaths.map((path): [string, string] => [`GET ${path} `, "every server has of its own"]),
+  );
+  for (const { at, claims } of placed) {
+    const twins = new Map<string, string>();
+    for (const { method, path, version = "" } of claims) {
+      const key = `${method} ${path.replaceAll(/:\w+/g, ":")} ${version}`;
+      const owner = owners.get(key);
+      if (owner === undefined) owners.set(key, `${pathText(at)} has too`);
+      else twins.set(owner, [twins.get(owner), method].filter(Boolean).join(", "));
+    }
+    for (const [owner, methods] of twins) {
+      const remedy = "Change one of the paths, or name the methods of each.";
+      problems.add(at, `has a path for ${methods} that ${owner}`, remedy);
+    }
+  }
+}
+
+function refuseMissingAuthorities(
+  placed: readonly PlacedRoutes[],
+  settings: Config,
+  problems: Problems,
+): void {
+  if (settings.clientCaFile !== undefined) return;
+  for (const { at, routes } of placed) {
+    const asks = routes.some(
+      ({ auth, certificate }) => auth === "certificate" || certificate === "required",
+    );
+    if (!asks) continue;
+    const name = settingName("clientCaFile");
+    problems.add(at, "asks for a client certificate, but nobody's are trusted", `Set ${name}.`);
+  }
+}
+
+/** Two limits of one name must be one; the book that will count them knows. */
+function countLimits(
+  placed: readonly PlacedRoutes[],
+  limits: ServerLimits | undefined,
+  problems: Problems,
+): void {
+  const desk = new LeaseDesk({ lease: async () => [] });
+  let book: LimitBook;
+  try {
+    book = new LimitBook(systemClock, limits ?? {}, { desk });
+  } catch (error) {
+    return problems.addError(["limits"], error);
+  }
+  for (const { at, routes } of placed) {
+    for (const route of routes) {
+      try {
+        book.ofRoute(route);
+      } catch (error) {
+        problems.addError([...at, "limits"], error);
+        break;
+      }
+    }
+  }
+}
+
+function issuersOf({ issuers = [] }: GatewayConfig, problems: Problems): readonly TrustedIssuer[] {
+  if (problems.hasAt(["issuers"])) return [];
+  const trusted = issuers.map(trustedIssuer);
+  for (const [place, issuer] of trusted.entries()) {
+    try {
+      createTokenVerifier({ issuers: [issuer], introspection: undefined, clock: systemClock });
+    } catch (error) {
+      problems.addError(["issuers", place], error);
+    }
+  }
+  return trusted;
+}
+
+function trustedIssuer({ jwks, audience, ...rest }: IssuerConfig): TrustedIssuer {
+  return { ...rest, audience, jwks: typeof jwks === "string" ? new URL(jwks) : jwks };
+}
+
+function refuseStageTwins({ stages = [] }: GatewayConfig, problems: Problems): void {
+  if (problems.hasAt(["stages"])) return;
+  const names = new Set<string>();
+  for (const [place, { name }] of stages.entries()) {
+    if (names.has(name)) {
+      problems.add(
+        ["stages", place],
+        "has the name of another stage",
+        "Give it a name of its own.",
+      );
+    }
+    names.add(name);
+  }
+}

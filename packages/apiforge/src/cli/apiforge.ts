@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+import { checkCommand } from "./check.ts";
+import { explainCommand } from "./explain.ts";
+import { routesCommand } from "./routes.ts";
+import { startCommand } from "./start.ts";
+
+const usage = `Usage: apiforge <command> [options]
+
+  start     serves the gateway of a configuration file
+  check     checks the whole configuration; exit code 1 when something is wrong
+  routes    shows the route table
+  explain   METHOD PATH: which stages a request passes, and which would refuse it
+
+Options of check, routes and explain:
+  --json            the same for programs
+Options of explain:
+  --token <token>, --header "Name: value", --body <json>: of the request
+Options of all commands:
+  --config <file>   default apiforge.config.ts, .js, .mjs or .json in this folder`;
+
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | undefined>>> =
+  {
+    start: startCommand,
+    check: checkCommand,
+    routes: routesCommand,
+    explain: explainCommand,
+  };
+
+const [name = "help", ...args] = process.argv.slice(2);
+const command = commands[name];
+if (command === undefined) {
+  const isAsked = ["help", "--help", "-h"].includes(name);
+  console[isAsked ? "log" : "error"](isAsked ? usage : `There is no command ${name}\n\n${usage}`);
+  process.exitCode = isAsked ? 0 : 2;
+} else {
+  try {
+    // A server goes on when its command has ended.
+    const exitCode = await command(args);
+    if (exitCode !== undefined) process.exitCode = exitCode;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 2;
+  }
+}
