@@ -1,3 +1,4 @@
+import { runCacheTests } from "./cache-tests.ts";
 import { runGraphqlHttp } from "./graphql-http.ts";
 import { runH1spec } from "./h1spec.ts";
 import { runJsonSchema } from "./json-schema.ts";
@@ -8,7 +9,8 @@ import type { SuiteScore } from "./score.ts";
 // usage: npm run suites [-- NAME…]
 // Runs public test suites against a running server and prints what of them passes.
 
-const suites: Readonly<Record<string, () => Promise<SuiteScore>>> = {
+const suites: Readonly<Record<string, () => Promise<SuiteScore | readonly SuiteScore[]>>> = {
+  cache: runCacheTests,
   "graphql-http": runGraphqlHttp,
   h1spec: runH1spec,
   "json-schema": runJsonSchema,
@@ -22,7 +24,8 @@ for (const name of asked.length === 0 ? Object.keys(suites) : asked) {
   if (run === undefined) {
     throw new Error(`There is no suite ${name}; there are ${Object.keys(suites).join(", ")}`);
   }
-  const { suite, total, failures } = await run();
-  for (const failure of failures) console.log(`  ${failure}`);
-  console.log(`${suite}: ${total - failures.length} of ${total}`);
+  for (const { suite, total, failures } of [await run()].flat()) {
+    for (const failure of failures) console.log(`  ${failure}`);
+    console.log(`${suite}: ${total - failures.length} of ${total}`);
+  }
 }

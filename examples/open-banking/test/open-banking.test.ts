@@ -76,7 +76,8 @@ describe.for(storeNames)("a bank's accounts, %s", (store) => {
     expect(audited.map(({ detail }) => /audit-\d/.exec(detail)?.[0])).toEqual(correlations);
     expect(audited[0]?.detail).toMatch(/"certificate": ?"[\w-]{43}"/);
     for (const id of [...correlations, "audit-3"]) {
-      expect(stage.log()).toMatch(new RegExp(`"status":\\d+[^\\n]*"correlationId":"${id}"`));
+      const line = new RegExp(`"status":\\d+[^\\n]*"correlationId":"${id}"`);
+      await expect.poll(() => stage.log()).toMatch(line);
     }
   });
 

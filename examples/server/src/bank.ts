@@ -10,7 +10,7 @@ import type { Config, Upstream } from "apiforge";
 export interface Bank {
   readonly accounts: Upstream;
   /** The authority of the certificates that are asked for. */
-  readonly clientCaFile: string;
+  readonly clientCaFile: string | undefined;
 }
 
 // Without TLS nobody has a certificate, so nobody gets there.
@@ -23,9 +23,17 @@ const nowhere = "http://127.0.0.1:9";
 export async function connectBank(config: Config, environment: NodeJS.ProcessEnv): Promise<Bank> {
   const given = environment["OPEN_BANKING_ACCOUNTS_URL"] ?? "";
   const folder = join(config.dataDir, "open-banking");
-  const clientCaFile = config.clientCaFile ?? (await openBankingCertificates(folder)).authorityFile;
+  const clientCaFile = config.clientCaFile ?? (await ownAuthority(folder));
   const url = given === "" ? await ownService(config) : given;
   return { accounts: accountsUpstream(url), clientCaFile };
+}
+
+/** Undefined for a data folder that cannot be written, of which the store says what to do. */
+async function ownAuthority(folder: string): Promise<string | undefined> {
+  return openBankingCertificates(folder).then(
+    ({ authorityFile }) => authorityFile,
+    () => undefined,
+  );
 }
 
 async function ownService({ tlsKeyFile }: Config): Promise<string> {

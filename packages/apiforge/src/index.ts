@@ -154,6 +154,7 @@ export {
 export {
   defineGrpc,
   defineProxy,
+  responseCache,
   upstream,
   type ProxyOptions,
   type HeadChanges,
@@ -163,6 +164,8 @@ export {
   type Canary,
   type RequestMark,
   type ShadowOptions,
+  type ResponseCache,
+  type ResponseCacheOptions,
   type ShapingOptions,
   type StickyBy,
   type TransformReply,

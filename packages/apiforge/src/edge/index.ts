@@ -33,6 +33,7 @@ export {
   type DevToken,
 } from "./auth/dev-issuer.ts";
 export type { CacheOptions } from "./caching/cache-control.ts";
+export { hasTag } from "./caching/entity-tag.ts";
 export type { PreconditionOptions } from "./caching/precondition.ts";
 export {
   ClientCertificates,

@@ -29,11 +29,21 @@ export interface AttemptOwner {
 /** `whole`: all of an answer came. `cut`: the upstream broke off after the head. `none`: no head came, or nobody waited. */
 export type AttemptEnd = "whole" | "cut" | "none";
 
+/** Sees the body of an answer while it comes. */
+export interface BodyTap {
+  /** Others wait for the body, so that it comes at the pace of the upstream and not of the client. */
+  readonly isAwaited: boolean;
+  data(chunk: Buffer): void;
+  /** Once, when nothing more comes. */
+  end(how: AttemptEnd): void;
+}
+
 /** Interim answers that are passed on; more are a fault of the upstream. */
 const maxInterim = 16;
 /** Up to here a body leaves in one string with its head; Node writes up to 16 KiB without allocating. */
 const maxJoinedBytes = 12_288;
 
+/** Fields as they came, flat as `[name, value, …]`. */
 type RawHeaders = readonly (Buffer | string)[];
 
 /** One try to have an upstream answer a request: undici's handler, and the answer that writes itself. */
@@ -48,6 +58,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   readonly #owner: AttemptOwner;
   readonly #watch: PhaseWatch;
   #controller: Dispatcher.DispatchController | undefined;
+  #tap: BodyTap | undefined;
   #response: ServerResponse | undefined;
   #sink: BodySink | undefined;
   /** The head, and what came with it, wait for the end of the turn. */
@@ -102,7 +113,12 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response;
     if (this.#sink !== undefined) return this.#collect(chunk, this.#sink);
-    if (this.#isOver || response === undefined) return;
+    if (this.#isOver) return;
+    this.#tap?.data(chunk);
+    if (response === undefined) {
+      this.sinceAt = this.#watch.clock.now();
+      return;
+    }
     if (!this.#isFlushed && this.#held === undefined) {
       this.#held = chunk;
       return;
@@ -113,7 +129,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const response = this.#response;
-    if (this.#isOver || (response === undefined && this.#sink === undefined)) return;
+    if (this.#isOver) return;
     this.#end("whole");
     if (response === undefined) return this.#sink?.end();
     if (this.#sendsTrailer) {
@@ -145,6 +161,24 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     response.writeHead(this.status, head.headers);
     // An event stream's head leaves before its first event; other answers' with what came with it.
     turn.add(() => this.flush());
+  }
+
+  /**
+   * Has `tap` see the body from its first byte on, beside the client or, where {@link write} is not called,
+   * alone.
+   */
+  tap(tap: BodyTap): void {
+    this.#tap = tap;
+  }
+
+  /** The tap wants no more; it is not told of the end. */
+  untap(): void {
+    this.#tap = undefined;
+  }
+
+  /** The tap has become awaited. */
+  hurry(): void {
+    if (this.phase === "client") this.#resume();
   }
 
   /** Its body goes to `sink`, and somebody else writes to the client. */
@@ -198,9 +232,10 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     const wasSent = this.phase !== "connect";
     // A client that does not read, or sends less than it said, is not the upstream's fault.
     const isClients = (this.phase === "client" && cause === undefined) || isOfClient(cause);
-    this.#end(this.#response === undefined || isClients ? "none" : "cut");
-    if (this.#response === undefined) this.#owner.failed(this, { type, wasSent, cause });
-    else {
+    const hasAnswered = this.status !== 0 && this.#sink === undefined;
+    this.#end(!hasAnswered || isClients ? "none" : "cut");
+    if (!hasAnswered) this.#owner.failed(this, { type, wasSent, cause });
+    else if (this.#response !== undefined) {
       this.flush();
       cutShort(this.#response);
     }
@@ -210,6 +245,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#isOver = true;
     this.#watch.delete(this);
     this.#owner.ended(this, how);
+    this.#tap?.end(how);
   }
 
   /** Sends a piece of the body, and has the upstream wait for a client that is slower. */
@@ -220,7 +256,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   ): void {
     const isTaken = response.write(chunk);
     if (this.phase === "client" || this.#isOver) return;
-    if (isTaken) {
+    if (isTaken || this.#tap?.isAwaited === true) {
       this.sinceAt = this.#watch.clock.now();
       return;
     }
@@ -247,8 +283,8 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   };
 }
 
-/** One string is one buffer for the kernel; a string and a buffer are two. */
-function endWith(response: ServerResponse, body: Buffer | undefined): void {
+/** Ends an answer. One string is one buffer for the kernel; a string and a buffer are two. */
+export function endWith(response: ServerResponse, body: Buffer | undefined): void {
   if (body === undefined) response.end();
   else if (body.length > maxJoinedBytes) response.end(body);
   else response.end(body.toString("latin1"), "latin1");

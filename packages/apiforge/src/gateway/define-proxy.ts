@@ -13,6 +13,9 @@ import {
 import type { Schema } from "../schema/index.ts";
 
 import { together } from "./backends.ts";
+import type { CachePlan } from "./cache/cache-plan.ts";
+import { beginCached } from "./cache/cached-relay.ts";
+import type { ResponseCache } from "./cache/response-cache.ts";
 import { Canaries, type Canary, type StickyBy } from "./canary.ts";
 import { unknownOutcome } from "./idempotency.ts";
 import { ProxyCall, type ProxyPlan } from "./proxy-call.ts";
@@ -88,6 +91,11 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
   readonly webSockets?: boolean;
   /** Addresses and CIDR ranges of proxies in front of this server: what they say of the client in `Forwarded` and `X-Forwarded-*` is passed on. Default none. */
   readonly trustedPeers?: readonly string[];
+  /**
+   * Keeps answers as RFC 9111 lets a shared cache keep them, and gives them again without asking the upstream; see
+   * {@link responseCache}. Not together with `canaries`. Default none: a route without one pays nothing.
+   */
+  readonly cache?: ResponseCache;
 }
 
 /** Those of a proxy that names none. */
@@ -105,6 +113,9 @@ export function defineProxy(options: ProxyOptions): Route[] {
   const { path, methods = allMethods } = options;
   if (options.idempotency !== undefined && options.auth === "none") {
     throw new TypeError(`Proxy ${path}: keys of callers that nothing tells apart share one space`);
+  }
+  if (options.cache !== undefined && options.canaries !== undefined) {
+    throw new TypeError(`Proxy ${path}: a cache would give one caller's canary to all others`);
   }
   const end = path.endsWith(wildcard) ? wildcard : "";
   const prefix = path.slice(0, path.length - end.length) || "/";
@@ -125,7 +136,8 @@ export function defineProxy(options: ProxyOptions): Route[] {
 }
 
 /** What a route knows of it; a GET has no body, and one that a key is good for is read before it is sent. */
-function routeOptions({ body, idempotency, ...options }: ProxyOptions, method: Method) {
+function routeOptions({ body, idempotency, ...rest }: ProxyOptions, method: Method) {
+  const { cache: _, ...options } = rest;
   const read = body ?? (idempotency === undefined ? undefined : "bytes");
   return method === "GET" || read === undefined ? options : { ...options, body: read };
 }
@@ -158,13 +170,24 @@ function relayOf(options: ProxyOptions, route: Route, { backend, shadow }: Share
     areKeysKnown: upstream.retry.keyed && canaries.length === 0,
     shadow,
   };
-  const keys = { areKnown: plan.areKeysKnown, unknownOutcome };
-  return {
-    backend,
-    ...(options.idempotency === undefined ? {} : { keys }),
-    takesWebSockets: plan.takesWebSockets,
-    begin: beginning(plan, canaries, stickyBy),
-  };
+  const { takesWebSockets } = plan;
+  const keys =
+    options.idempotency === undefined
+      ? {}
+      : { keys: { areKnown: plan.areKeysKnown, unknownOutcome } };
+  const begin =
+    options.cache === undefined
+      ? beginning(plan, canaries, stickyBy)
+      : beginningCached(plan, options.cache);
+  return { backend, takesWebSockets, ...keys, begin };
+}
+
+function beginningCached(plan: ProxyPlan, cache: ResponseCache): Relay["begin"] {
+  const { trustedPeers } = plan;
+  const call: CachePlan["call"] = (exchange, responder, changes) =>
+    new ProxyCall(plan, exchange, responder, changes);
+  const validates = plan.shaping?.looksInside !== true;
+  return beginCached({ cache, trustedPeers, validates, call });
 }
 
 function beginning(

@@ -9,6 +9,7 @@ export const gatewayErrors = {
   upstream_outcome_unknown: { type: "api_error", status: 502, retryable: false },
   upstream_overloaded: { type: "api_error", status: 503, retryable: true },
   upstream_timeout: { type: "api_error", status: 504, retryable: true },
+  not_cached: { type: "api_error", status: 504, retryable: false },
   loop_detected: { type: "api_error", status: 508, retryable: false },
 } as const;
 

@@ -1,4 +1,8 @@
-export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
+export {
+  responseCache,
+  type ResponseCache,
+  type ResponseCacheOptions,
+} from "./cache/response-cache.ts";
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export type { Canary, RequestMark, StickyBy } from "./canary.ts";
 export type { ShadowOptions } from "./shadow.ts";
@@ -12,6 +16,7 @@ export type {
   TransformRequest,
   TransformResponse,
 } from "./shaping-hooks.ts";
+export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

@@ -47,6 +47,16 @@ export interface ProxyPlan extends RequestHeaderOptions {
   readonly shadow: Shadow | undefined;
 }
 
+/** What is sent differently from what the client sent. */
+export interface CallChanges {
+  /** Fields of the client that are not sent, in lower case. */
+  readonly without: ReadonlySet<string>;
+  /** Sent besides, flat, names in lower case. */
+  readonly fields: readonly string[];
+  /** Nobody waits for the answer: the client has got another one, and may go. */
+  readonly isDetached: boolean;
+}
+
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
 const maxHeldBytes = 65_536;
 
@@ -71,8 +81,10 @@ export class ProxyCall implements AttemptOwner {
   #isSettled = false;
   /** Something of the request may have reached an endpoint. */
   #wasSent = false;
+  readonly #changes: CallChanges | undefined;
 
-  constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder) {
+  constructor(plan: ProxyPlan, exchange: Exchange, responder: Responder, changes?: CallChanges) {
+    this.#changes = changes;
     this.#plan = plan;
     this.#exchange = exchange;
     this.#responder = responder;
@@ -83,7 +95,9 @@ export class ProxyCall implements AttemptOwner {
   begin(): void {
     const { raw } = this.#exchange.request;
     if (hasPassedHere(raw)) return this.#refuse(notSent("proxy_loop_detected"));
-    this.#exchange.reply.raw.once("close", this.#clientClosed);
+    if (this.#changes?.isDetached !== true) {
+      this.#exchange.reply.raw.once("close", this.#clientClosed);
+    }
     const length = lengthOfBody(raw);
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
     if (length === 0) return this.#send(null);
@@ -99,6 +113,7 @@ export class ProxyCall implements AttemptOwner {
 
   inform(status: number, headers: readonly string[]): void {
     const { raw } = this.#exchange.reply;
+    if (this.#changes?.isDetached === true) return;
     if (this.#exchange.request.raw.httpVersion === "1.0" || raw.destroyed) return;
     raw.writeInformation(status, [...headers]);
   }
@@ -255,7 +270,7 @@ export class ProxyCall implements AttemptOwner {
   #dispatchOptions(endpoint: Endpoint): Dispatcher.DispatchOptions {
     const { headers: given } = this.#exchange;
     const body = this.#body;
-    const headers = this.#headers();
+    const headers = changed(this.#headers(), this.#changes);
     const length = given["content-length"];
     if (body instanceof RequestBody && length !== undefined) headers.push("content-length", length);
     const path = endpoint.basePath + (this.#shaped?.path ?? this.#path());
@@ -354,6 +369,16 @@ export class ProxyCall implements AttemptOwner {
     this.#isSettled = true;
     this.#responder.answer(this.#exchange, plainAnswer(clientGone));
   };
+}
+
+function changed(headers: string[], changes: CallChanges | undefined): string[] {
+  if (changes === undefined) return headers;
+  const sent: string[] = [...changes.fields];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    if (!changes.without.has(name)) sent.push(name, headers[index + 1] ?? "");
+  }
+  return sent;
 }
 
 /** A status that says that nothing behind the endpoint could be asked. */

@@ -6,18 +6,18 @@ import type { ShapedReply } from "./shaping.ts";
 
 /** An answer whose body is made here, with the fields of its upstream. */
 export class ShapedAnswer implements SelfWritten {
-  readonly #reply: ShapedReply;
+  readonly reply: ShapedReply;
   readonly #isPersonal: boolean;
 
   /** @param isPersonal what a caller sees must not be kept by caches, unless the answer says otherwise. */
   constructor(reply: ShapedReply, isPersonal: boolean) {
-    this.#reply = reply;
+    this.reply = reply;
     this.#isPersonal = isPersonal;
   }
 
   /** @see {SelfWritten} */
   write(response: ServerResponse, own: readonly string[], isLast: boolean, turn: AnswerTurn): void {
-    const { status, fields, body } = this.#reply;
+    const { status, fields, body } = this.reply;
     const { headers, hasCacheControl } = responseHead(fields, own, false);
     if (this.#isPersonal && !hasCacheControl) headers.push("cache-control", "no-store");
     const hasBody = status !== 204 && status !== 304;

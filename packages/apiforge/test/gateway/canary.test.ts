@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import {
   defineProxy,
+  responseCache,
   upstream,
   type ProxyOptions,
   type Upstream,
@@ -63,6 +64,14 @@ async function counts(asked: Promise<string>[]): Promise<Record<string, number>>
 }
 
 describe("canaries", () => {
+  test("do not go together with a cache", () => {
+    const canaries = [{ upstream: behind("next"), share: 0.05 }];
+    const cache = responseCache({});
+    expect(() => defineProxy({ path: "/*", upstream: behind("stable"), canaries, cache })).toThrow(
+      "a cache would give one caller's canary to all others",
+    );
+  });
+
   test("get their shares of the requests, and the route's own upstream the rest", async () => {
     const { ask } = await gateway({
       canaries: [

@@ -2,7 +2,13 @@ import { viaMember } from "../identity.ts";
 import { endsHere, namedByConnection } from "./hop-by-hop.ts";
 
 // Lists, which more than one may write to.
-const merged: ReadonlySet<string> = new Set(["link", "server-timing", "set-cookie", "vary"]);
+const merged: ReadonlySet<string> = new Set([
+  "cache-status",
+  "link",
+  "server-timing",
+  "set-cookie",
+  "vary",
+]);
 
 /** The fields of an answer as the client gets them. */
 export interface ResponseHead {
