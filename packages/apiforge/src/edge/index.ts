@@ -129,7 +129,7 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
-export { validateHeaderName, validateHeaderValue } from "./node-http.ts";
+export { STATUS_CODES, validateHeaderName, validateHeaderValue } from "./node-http.ts";
 export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
 export type { UpstreamCall } from "../durable/index.ts";
 export type { UpstreamAnswer } from "../store/index.ts";

@@ -1,5 +1,4 @@
-import { STATUS_CODES } from "node:http";
-
+import { STATUS_CODES } from "../../edge/index.ts";
 import { isUnqualified, seconds, type Directives } from "./directives.ts";
 import { members, type Fields } from "./fields.ts";
 import { mayGuess, type Freshness, type Policy } from "./freshness.ts";
