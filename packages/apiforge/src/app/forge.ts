@@ -24,7 +24,7 @@ import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
-import { followPurges } from "./cache-purges.ts";
+import { openCaches } from "./caches.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { openLogs, type Logs } from "./log.ts";
@@ -175,7 +175,9 @@ async function assemble(
   });
   const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
-  const unfollow = await followPurges(system.routes, {
+  const caches = await openCaches(system.routes, {
+    dataDir: config.dataDir,
+    log,
     durable,
     clock: systemClock,
     singleProcess: store.capabilities.singleProcess,
@@ -185,7 +187,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
-    unfollow?.();
+    caches?.close();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
