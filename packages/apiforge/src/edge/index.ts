@@ -53,7 +53,7 @@ export { asksForWebSocket } from "./upgrades.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge } from "./edge.ts";
-export type { Edge, EdgeOptions } from "./edge-options.ts";
+export type { Edge, EdgeChanges, EdgeOptions } from "./edge-options.ts";
 export {
   badRequest,
   conflict,
@@ -129,7 +129,7 @@ export {
   type RouteOptions,
   type UnknownFields,
 } from "./route.ts";
-export { validateHeaderName, validateHeaderValue } from "./node-http.ts";
+export { STATUS_CODES, validateHeaderName, validateHeaderValue } from "./node-http.ts";
 export { shape as replyShaper, type ShapeReply } from "./stages/shape.ts";
 export type { UpstreamCall } from "../durable/index.ts";
 export type { UpstreamAnswer } from "../store/index.ts";
