@@ -4,8 +4,13 @@ import {
   type Reader,
   type Transaction,
 } from "../durable/index.ts";
-import type { Route } from "../edge/index.ts";
-import { cachesOf, type Purge, type PurgeLog, type ResponseCache } from "../gateway/index.ts";
+import {
+  isPurged,
+  type Entry,
+  type Purge,
+  type PurgeLog,
+  type ResponseCache,
+} from "../gateway/index.ts";
 
 /** Purges that are kept for nodes that have not seen them; who has missed more empties its caches. */
 const keptPurges = 100_000;
@@ -20,6 +25,7 @@ interface PurgeRow {
 /** Purges caches in the transactions of others, and has this node's follow what was purged on any; see {@link CommitWatch}. */
 export class CachePurges implements PurgeLog {
   readonly #caches: readonly ResponseCache[];
+  readonly #parts: CommitWatchParts;
   readonly #watch: CommitWatch;
 
   /** @throws {TypeError} for two caches of one name. */
@@ -29,6 +35,7 @@ export class CachePurges implements PurgeLog {
       throw new TypeError("Two caches of these routes have one name; give each its own");
     }
     this.#caches = caches;
+    this.#parts = parts;
     this.#watch = new CommitWatch(parts, {
       name: "look for cache purges",
       read: (reader, seen) => this.#read(reader, seen),
@@ -63,8 +70,25 @@ export class CachePurges implements PurgeLog {
     this.#watch.begin(epoch);
   }
 
-  async #read({ sql }: Reader, seen: number | undefined): Promise<number> {
-    const [counted] = await sql<{ readonly epoch: number }>`select epoch from forge_cache_epoch`;
+  /** Of `entries`, which another process stored in the cache of this name, those that no purge has named since. */
+  async unpurged(cache: string, entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const since = entries.reduce((least, { epoch }) => Math.min(least, epoch), this.epoch);
+    // What was purged is not known any more, or the count is another store's.
+    if (this.epoch - since >= keptPurges) return [];
+    const { durable } = this.#parts;
+    const rows = await durable.read("look for cache purges", (reader) => readSince(reader, since));
+    const purges = rows.filter((row) => row.cache === cache);
+    return entries.filter(
+      (entry) =>
+        entry.epoch <= this.epoch &&
+        !purges.some((row) => entry.epoch < row.epoch && isPurged(entry, read(row))),
+    );
+  }
+
+  async #read(reader: Reader, seen: number | undefined): Promise<number> {
+    const [counted] = await reader.sql<{
+      readonly epoch: number;
+    }>`select epoch from forge_cache_epoch`;
     const last = counted?.epoch ?? 0;
     // What is stored by the first look was asked for before this node knew of any purge.
     if (seen === undefined || last - seen >= keptPurges) {
@@ -72,8 +96,7 @@ export class CachePurges implements PurgeLog {
       return last;
     }
     if (last === seen) return last;
-    const rows = await sql<PurgeRow>`
-      select epoch, cache, kind, value from forge_cache_purges where epoch > ${seen} order by epoch, n`;
+    const rows = await readSince(reader, seen);
     for (const row of rows) {
       for (const cache of this.#caches)
         if (cache.name === row.cache) cache.apply(read(row), row.epoch);
@@ -82,19 +105,9 @@ export class CachePurges implements PurgeLog {
   }
 }
 
-/** Has the caches of `routes` follow the deployment's purges; undefined where there are none. Answers what ends it. */
-export async function followPurges(
-  routes: readonly Route[],
-  parts: CommitWatchParts,
-): Promise<(() => void) | undefined> {
-  const caches = cachesOf(routes);
-  if (caches.length === 0) return undefined;
-  const purges = new CachePurges(caches, parts);
-  await purges.refresh();
-  for (const cache of caches) cache.follow(purges);
-  return () => {
-    for (const cache of caches) cache.follow(undefined);
-  };
+function readSince({ sql }: Reader, epoch: number): Promise<readonly PurgeRow[]> {
+  return sql<PurgeRow>`
+    select epoch, cache, kind, value from forge_cache_purges where epoch > ${epoch} order by epoch, n`;
 }
 
 function written(purge: Purge): readonly [kind: string, value: string] {

@@ -27,7 +27,7 @@ import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log, type MetricSource } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
-import { followPurges } from "./cache-purges.ts";
+import { openCaches } from "./caches.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { openLogs, type Logs } from "./log.ts";
@@ -200,7 +200,9 @@ async function assemble(
   });
   const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
-  const unfollow = await followPurges(system.routes, {
+  const caches = await openCaches(system.routes, {
+    dataDir: config.dataDir,
+    log,
     durable,
     clock: systemClock,
     singleProcess: store.capabilities.singleProcess,
@@ -210,7 +212,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
-    unfollow?.();
+    caches?.close();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);

@@ -1,5 +1,7 @@
+export { takeEntries, writeEntries } from "./cache/cache-file.ts";
+export type { Entry } from "./cache/entry.ts";
 export { cachesOf } from "./cache/cached-relay.ts";
-export type { Purge } from "./cache/memory-store.ts";
+export { isPurged, type Purge } from "./cache/memory-store.ts";
 export type { PurgeLog } from "./cache/purge-log.ts";
 export {
   responseCache,

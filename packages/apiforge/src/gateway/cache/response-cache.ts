@@ -1,15 +1,16 @@
 import type { Transaction } from "../../durable/index.ts";
 import { systemClock, type Clock } from "../../kernel/index.ts";
-import type { Entry } from "./entry.ts";
+import { validators, type Entry } from "./entry.ts";
 import { FillRoom } from "./fill.ts";
 import { Flights } from "./flights.ts";
+import { remainingMs } from "./freshness.ts";
 import type { Intake } from "./intake.ts";
 import { isPurged, MemoryStore, type Purge } from "./memory-store.ts";
 import type { PurgeLog } from "./purge-log.ts";
 
 /** Options of {@link responseCache}. */
 export interface ResponseCacheOptions {
-  /** By which nodes know it from other caches of the deployment; default `responses`. */
+  /** By which nodes know it from other caches of the deployment, and in the name of its file: a-z, 0-9 and -; default `responses`. */
   readonly name?: string;
   /** Room for stored answers, with what is needed to find them; default 64 MiB. What was not used for longest goes first. */
   readonly maxBytes?: number;
@@ -46,6 +47,9 @@ export class ResponseCache {
       throw new TypeError("responseCache: maxEntryBytes is at most a quarter of maxBytes");
     }
     this.name = options.name ?? "responses";
+    if (!/^[a-z0-9-]{1,64}$/.test(this.name)) {
+      throw new TypeError(`responseCache ${this.name}: a name is made of a-z, 0-9 and -`);
+    }
     this.clock = options.clock ?? systemClock;
     this.store = new MemoryStore(maxBytes, maxEntryBytes);
     this.room = new FillRoom(maxBytes * fillShare);
@@ -115,6 +119,20 @@ export class ResponseCache {
     else this.store.put(entry);
   }
 
+  /** What is stored and can still be used, the least recently used first. */
+  get usable(): readonly Entry[] {
+    const now = this.clock.now();
+    return [...this.store.entries()].filter((entry) => isOfUse(entry, now));
+  }
+
+  /** Takes in what was stored before, by another process; none of it was purged since. */
+  restore(entries: readonly Entry[]): void {
+    const now = this.clock.now();
+    for (const entry of entries) {
+      if (isOfUse(entry, now)) this.store.put({ ...entry, epoch: this.epoch });
+    }
+  }
+
   /** An answer is on its way that may be stored. */
   begin(url: string, intake: Intake): void {
     const intakes = this.#intakes.get(url);
@@ -134,6 +152,13 @@ export class ResponseCache {
     this.store.invalidate(url);
     for (const intake of this.#intakes.get(url) ?? []) intake.outdate();
   }
+}
+
+/** It is fresh, may be used stale, or can be asked about. */
+function isOfUse(entry: Entry, now: number): boolean {
+  const { staleWhileRevalidateMs, staleIfErrorMs } = entry.freshness;
+  const left = remainingMs(entry.freshness, now) + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
+  return left > 0 || validators(entry) !== undefined;
 }
 
 /**

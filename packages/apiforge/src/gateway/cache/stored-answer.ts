@@ -48,7 +48,8 @@ export class StoredAnswer implements SelfWritten {
     const body = this.#body();
     if (!noBody.has(status)) headers.push("content-length", String(body.length));
     if (status === 206 || status === 416) headers.push("content-range", this.#contentRange(whole));
-    if (isLast || !response.req.complete) headers.push("connection", "close");
+    // Its request has no body whose rest could be taken for the next one, though Node may not have said so yet.
+    if (isLast) headers.push("connection", "close");
     response.writeHead(status, headers);
     const isSent = !noBody.has(status) && response.req.method !== "HEAD" && body.length > 0;
     turn.add(() => endWith(response, isSent ? body : undefined));

@@ -20,6 +20,7 @@ test("what is fresh is answered without the upstream, with its age, and passes t
   expect(status(second)).toBe("apiforge; hit; ttl=55");
   expect(second.headers.get("age")).toBe("5");
   expect(second.headers.get("content-length")).toBe("1");
+  expect(second.headers.get("connection")).toBe("keep-alive");
   expect(second.headers.get("x-request-id")).not.toBe(first.headers.get("x-request-id"));
   gateway.cacheClock.advance(55_000);
   expect(await (await gateway.get("/a")).text()).toBe("2");

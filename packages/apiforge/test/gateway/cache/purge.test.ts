@@ -15,6 +15,7 @@ const actor = { tenant: "t", requestId: "r" };
 /** A gateway that follows the purges of a store. */
 interface Node {
   readonly gateway: CachedGateway;
+  readonly purges: CachePurges;
   readonly durable: Durable;
 }
 
@@ -35,7 +36,7 @@ async function startNode(store: Store, clock: ManualClock): Promise<Node> {
   });
   await purges.refresh();
   gateway.cache.follow(purges);
-  return { gateway, durable };
+  return { gateway, durable, purges };
 }
 
 function purge({ durable, gateway }: Node, ...purges: readonly Purge[]): Promise<void> {
@@ -113,6 +114,19 @@ describe.each(storeFixtures)("on $name", (fixture) => {
     expect(await body(node, "/a")).toBe("new");
     expect(await (await before).text()).toBe("old");
     expect(await body(node, "/a")).toBe("new");
+  });
+
+  test("of what an earlier process stored, all is used that was not purged since", async () => {
+    const node = await started();
+    for (const path of ["/a", "/b"]) await body(node, path);
+    const kept = node.gateway.cache.usable;
+    await purge(node, { tag: "a" });
+    await node.purges.refresh();
+    const unpurged = await node.purges.unpurged("responses", kept);
+    expect(unpurged.map(({ tags }) => tags)).toEqual([["all", "b"]]);
+    // The count of another store.
+    const foreign = kept.map((entry) => ({ ...entry, epoch: 7 }));
+    expect(await node.purges.unpurged("responses", foreign)).toEqual([]);
   });
 });
 
