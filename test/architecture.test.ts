@@ -49,6 +49,7 @@ describe("forbidden imports", () => {
     ],
     [`${core}/durable/a.ts`, 'import "../edge/index.ts";', "durable must not import edge"],
     [`${core}/kysely/a.ts`, 'import "../edge/index.ts";', "kysely must not import edge"],
+    [`${core}/graphql/a.ts`, 'import "../durable/index.ts";', "graphql must not import durable"],
     [
       `${core}/store/redis/a.ts`,
       'import "../postgres/index.ts";',
@@ -118,6 +119,7 @@ describe("forbidden imports", () => {
     [`${core}/app/a.ts`, 'await import("pg");', "pg is an optional peer: only store/postgres"],
     [`${core}/store/redis/a.ts`, 'import "ioredis";', "ioredis is an optional peer: load it with"],
     [`${core}/durable/a.ts`, 'import "kysely";', "kysely is an optional peer: only kysely"],
+    [`${core}/gateway/a.ts`, 'import "graphql";', "graphql is an optional peer: only graphql"],
     [`${core}/app/a.ts`, 'import "stripe";', "stripe is a provider's SDK"],
     [
       `${core}/app/a.ts`,

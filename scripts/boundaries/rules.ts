@@ -29,9 +29,10 @@ export const roomRules: Readonly<Record<string, RoomRule>> = {
   "store/postgres": room({ store: "all", kernel: "all" }),
   "store/redis": room({ store: "all", kernel: "all" }),
   durable: room({ store: "all", resilience: "all", schema: "all", kernel: "all" }),
+  graphql: room({ gateway: "all", edge: "types", kernel: "all" }),
   kysely: room({ durable: "all", store: "all", kernel: "all" }),
   edge: room({ durable: "all", store: "types", resilience: "all", schema: "all", kernel: "all" }),
-  gateway: room({ edge: "all", resilience: "all", schema: "all", kernel: "all" }),
+  gateway: room({ edge: "all", durable: "types", resilience: "all", schema: "all", kernel: "all" }),
   "features/*": room({
     edge: "types",
     durable: "all",
@@ -59,6 +60,8 @@ export const peerRules: Readonly<Record<string, PeerRule>> = {
   ioredis: { room: "store/redis", load: "on-demand" },
   // A subpath of its own (`apiforge/kysely`): who imports it has installed kysely.
   kysely: { room: "kysely", load: "with-its-room" },
+  // `apiforge/graphql`, likewise.
+  graphql: { room: "graphql", load: "with-its-room" },
 };
 
 /** Providers' SDKs: connectors bring them, `apiforge` itself knows none. */

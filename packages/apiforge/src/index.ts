@@ -164,6 +164,7 @@ export {
   responseCache,
   upstream,
   type ProxyOptions,
+  type Purge,
   type HeadChanges,
   type RelayedAnswer,
   type RelayedRequest,

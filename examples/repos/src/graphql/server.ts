@@ -1,12 +1,12 @@
 import { usePersistedOperations } from "@graphql-yoga/plugin-persisted-operations";
+import { documentLimits } from "apiforge/graphql";
 import { MaxIntrospectionDepthRule } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
 
 import type { GraphQLContext } from "./context.ts";
 import { collectFailures, maskedError } from "./errors.ts";
-import { documentLimits } from "./limits.ts";
 import { listedDocuments } from "./listed-documents.ts";
-import { repoSchema } from "./schema.ts";
+import { maxPageSize, repoSchema } from "./schema.ts";
 
 /** `any`: every document within the limits. `listed`: those of our own clients alone. */
 export type Documents = "any" | "listed";
@@ -24,7 +24,7 @@ export interface GraphQLRequest {
 export type GraphQLServer = (request: GraphQLRequest, context: GraphQLContext) => Promise<Response>;
 
 // A repository with its owner's others is 4 deep; two such rounds are what a page can need.
-const limits = { maxDepth: 6, maxCost: 1_000 };
+const limits = { maxDepth: 6, maxCost: 1_000, pages: { repositories: maxPageSize } };
 // Yoga leaves the status of its own extensions to them.
 const badRequest = { extensions: { http: { status: 400 }, type: "invalid_request_error" } };
 

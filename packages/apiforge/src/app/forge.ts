@@ -27,6 +27,7 @@ import type { Tokens } from "../features/tokens/index.ts";
 import { systemClock, type Log, type MetricSource } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
+import { followPurges } from "./cache-purges.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { openLogs, type Logs } from "./log.ts";
@@ -199,10 +200,17 @@ async function assemble(
   });
   const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
+  const unfollow = await followPurges(system.routes, {
+    durable,
+    clock: systemClock,
+    singleProcess: store.capabilities.singleProcess,
+    transactionLimitMs: config.transactionLimitMs,
+  });
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
+    unfollow?.();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);

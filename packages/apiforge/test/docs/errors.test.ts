@@ -6,6 +6,7 @@ import { appErrors } from "../../src/app/index.ts";
 import { durableErrors } from "../../src/durable/index.ts";
 import { edgeErrors } from "../../src/edge/index.ts";
 import { gatewayErrors } from "../../src/gateway/index.ts";
+import { graphqlErrors } from "../../src/graphql/index.ts";
 import type { ErrorDefinition } from "../../src/kernel/index.ts";
 import { resilienceErrors } from "../../src/resilience/index.ts";
 import { storeErrors } from "../../src/store/index.ts";
@@ -25,6 +26,7 @@ function declared(): Map<string, string> {
     durableErrors,
     edgeErrors,
     gatewayErrors,
+    graphqlErrors,
     resilienceErrors,
     storeErrors,
   ];
