@@ -6,17 +6,18 @@ export type { ApiKeyInfo, IssuedKey, NewApiKey } from "../features/identity/inde
 export { auditLog } from "./audit/routes.ts";
 export { verifyAuditLog } from "./audit/verify-log.ts";
 export type { AuditReport } from "../durable/index.ts";
-export { compileGateway, type CompiledGateway } from "./declarative/compile.ts";
-export { createGateway } from "./declarative/create-gateway.ts";
-export { serveGateway, type Gateway, type GatewayOptions } from "./declarative/gateway.ts";
+export type { CompiledGateway } from "./declarative/compile.ts";
+export type { Gateway, GatewayOptions } from "./declarative/gateway.ts";
+export type { FollowedFile } from "./declarative/watch.ts";
+export type { Explanation } from "./declarative/explain.ts";
+export type { RouteRow } from "./declarative/route-rows.ts";
+export type { GatewayFile } from "./declarative/gateway-file.ts";
+export { createGateway, loadGatewayTools } from "./declarative/on-demand.ts";
 export type { Change, Revision } from "./declarative/revision.ts";
-export { followFile, type FollowedFile } from "./declarative/watch.ts";
 export type { ConfigProblem } from "./declarative/problem.ts";
 export { describeProblems } from "./declarative/describe-problems.ts";
 export type { StageLine } from "./declarative/describe-route.ts";
 export type { ExplainedRequest, Verdict } from "./declarative/dry-run.ts";
-export { explainRequest, type Explanation } from "./declarative/explain.ts";
-export { routeRows, type RouteRow } from "./declarative/route-rows.ts";
 export {
   defineConfig,
   fromOpenApi,
@@ -31,7 +32,6 @@ export {
   type RouteEntry,
   type UpstreamConfig,
 } from "./declarative/gateway-config.ts";
-export { readGatewayFile, type GatewayFile } from "./declarative/gateway-file.ts";
 export { appErrors } from "./errors.ts";
 export {
   createForge,

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-import { readGatewayFile } from "../app/index.ts";
+import { loadGatewayTools } from "../app/index.ts";
 import { describeGateway, reportProblems } from "./gateway-report.ts";
 
 /** `apiforge check [--config file] [--json]`: 0 when all is well, 1 when something is wrong. */
@@ -9,6 +9,7 @@ export async function checkCommand(args: readonly string[]): Promise<number> {
     args: [...args],
     options: { config: { type: "string" }, json: { type: "boolean", default: false } },
   });
+  const { readGatewayFile } = await loadGatewayTools();
   const file = await readGatewayFile(values.config);
   if (values.json)
     console.log(JSON.stringify({ file: file.path, problems: file.problems }, null, 2));

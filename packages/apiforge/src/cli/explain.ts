@@ -1,11 +1,6 @@
 import { parseArgs } from "node:util";
 
-import {
-  explainRequest,
-  readGatewayFile,
-  type ExplainedRequest,
-  type Explanation,
-} from "../app/index.ts";
+import { loadGatewayTools, type ExplainedRequest, type Explanation } from "../app/index.ts";
 import { reportProblems } from "./gateway-report.ts";
 import { styled } from "./table.ts";
 
@@ -28,6 +23,7 @@ export async function explainCommand(args: readonly string[]): Promise<number> {
   if (method === undefined || path?.startsWith("/") !== true || positionals.length !== 2) {
     throw new Error(usage);
   }
+  const { readGatewayFile, explainRequest } = await loadGatewayTools();
   const file = await readGatewayFile(values.config);
   if (file.gateway === undefined) {
     reportProblems(file);

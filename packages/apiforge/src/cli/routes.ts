@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-import { readGatewayFile, routeRows, type RouteRow } from "../app/index.ts";
+import { loadGatewayTools, type RouteRow } from "../app/index.ts";
 import { describeGateway, reportProblems } from "./gateway-report.ts";
 import { table } from "./table.ts";
 
@@ -12,6 +12,7 @@ export async function routesCommand(args: readonly string[]): Promise<number> {
     args: [...args],
     options: { config: { type: "string" }, json: { type: "boolean", default: false } },
   });
+  const { readGatewayFile, routeRows } = await loadGatewayTools();
   const file = await readGatewayFile(values.config);
   if (file.gateway === undefined) {
     reportProblems(file);

@@ -1,14 +1,7 @@
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 
-import {
-  describeProblems,
-  followFile,
-  readGatewayFile,
-  runForge,
-  serveGateway,
-  type Change,
-} from "../app/index.ts";
+import { loadGatewayTools, describeProblems, runForge, type Change } from "../app/index.ts";
 import { describeGateway, reportProblems } from "./gateway-report.ts";
 
 /**
@@ -17,6 +10,7 @@ import { describeGateway, reportProblems } from "./gateway-report.ts";
  */
 export async function startCommand(args: readonly string[]): Promise<number | undefined> {
   const { values } = parseArgs({ args: [...args], options: { config: { type: "string" } } });
+  const { readGatewayFile, serveGateway, followFile } = await loadGatewayTools();
   const file = await readGatewayFile(values.config);
   const { path, gateway: compiled, settings, digest, files } = file;
   if (compiled === undefined || path === undefined) {

@@ -161,6 +161,8 @@ export const openApiShape: Shape = object<OpenApiConfig>(
   },
 );
 
+const file = text("the path of a file in PEM");
+
 const endpoint = leaf("an endpoint: http://host[:port][/path], or https", (value) => {
   if (typeof value !== "string" || !URL.canParse(value)) return false;
   const { protocol, search, hash, username } = new URL(value);
@@ -202,6 +204,17 @@ const upstream = object<UpstreamConfig>(
       },
     ),
     ca: text("authorities in PEM", /-----BEGIN CERTIFICATE-----/),
+    certificate: object<NonNullable<UpstreamConfig["certificate"]>>(
+      {
+        key: text("a private key in PEM", /-----BEGIN [A-Z ]*PRIVATE KEY-----/),
+        cert: text("its certificate in PEM", /-----BEGIN CERTIFICATE-----/),
+      },
+      {},
+    ),
+    tlsFiles: object<NonNullable<UpstreamConfig["tlsFiles"]>>(
+      {},
+      { ca: file, key: file, cert: file },
+    ),
     retry: object<NonNullable<UpstreamConfig["retry"]>>(
       {},
       {

@@ -22,6 +22,8 @@ export type UpstreamConfig = Pick<
   | "breaker"
   | "health"
   | "ca"
+  | "certificate"
+  | "tlsFiles"
   | "retry"
 >;
 

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import {
-  compileGateway,
-  explainRequest,
   openDevIssuer,
   readConfig,
   type Config,
   type ExplainedRequest,
   type GatewayConfig,
 } from "../../../src/app/index.ts";
+import { explainRequest } from "../../../src/app/declarative/explain.ts";
+import { compileGateway } from "../../../src/app/declarative/compile.ts";
 import { defineRoute, forbidden, stage } from "../../../src/edge/index.ts";
 import { silentLog } from "../../../src/kernel/index.ts";
 

@@ -5,13 +5,8 @@ import { join } from "node:path";
 import { createHttpClient } from "@apiforge/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 
-import {
-  compileGateway,
-  createGateway,
-  fromOpenApi,
-  openDevIssuer,
-  readConfig,
-} from "../../../src/app/index.ts";
+import { createGateway, fromOpenApi, openDevIssuer, readConfig } from "../../../src/app/index.ts";
+import { compileGateway } from "../../../src/app/declarative/compile.ts";
 import { silentLog } from "../../../src/kernel/index.ts";
 import { startRawUpstream } from "../../gateway/gateway-harness.ts";
 

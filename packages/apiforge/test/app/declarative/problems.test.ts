@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import {
-  compileGateway,
-  readConfig,
-  type ConfigProblem,
-  type GatewayConfig,
-} from "../../../src/app/index.ts";
+import { readConfig, type ConfigProblem, type GatewayConfig } from "../../../src/app/index.ts";
+import { compileGateway } from "../../../src/app/declarative/compile.ts";
 
 const settings = readConfig({});
 const files = { files: { endpoints: ["http://127.0.0.1:9000"] } };
