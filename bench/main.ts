@@ -10,6 +10,7 @@ const usage = `Usage: npm run -w bench bench -- <name> [options]
   gateway     requests passed on against nginx, HAProxy, Caddy and the proxies of Node
   batch       a batch of 100,000 and of 1,000,000 items, and what small writes feel of it
   limits      one check of a limit, in memory, written behind and leased, and the memory of its callers
+  reload      a gateway whose configuration changes under load: requests that fail
   startup     time to the first answer, memory of an idle server
   store-size  the same writes on an empty and on a filled store
   writer      where SQLite's writer runs and who syncs and checkpoints its log
@@ -23,6 +24,7 @@ const programs: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["gateway", () => import("./gateway/run.ts")],
   ["batch", () => import("./batch/run.ts")],
   ["limits", () => import("./limits/run.ts")],
+  ["reload", () => import("./reload/run.ts")],
   ["startup", () => import("./startup/run.ts")],
   ["store-size", () => import("./store-size/run.ts")],
   ["writer", () => import("./writer/run.ts")],

@@ -32,7 +32,7 @@ export const roomRules: Readonly<Record<string, RoomRule>> = {
   graphql: room({ gateway: "all", edge: "types", kernel: "all" }),
   kysely: room({ durable: "all", store: "all", kernel: "all" }),
   edge: room({ durable: "all", store: "types", resilience: "all", schema: "all", kernel: "all" }),
-  gateway: room({ edge: "all", resilience: "all", schema: "all", kernel: "all" }),
+  gateway: room({ edge: "all", durable: "types", resilience: "all", schema: "all", kernel: "all" }),
   "features/*": room({
     edge: "types",
     durable: "all",

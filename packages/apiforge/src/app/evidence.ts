@@ -1,5 +1,6 @@
 import type { Durable } from "../durable/index.ts";
 import type { EdgeOptions, LineSink } from "../edge/index.ts";
+import type { MetricSource } from "../kernel/index.ts";
 import type { Config } from "./config.ts";
 
 const errorsOnly = { "2xx": 0, "3xx": 0 } as const;
@@ -9,11 +10,12 @@ export function evidenceOptions(
   { accessLog, serverTiming, metricsToken: token }: Config,
   durable: Durable,
   sink: LineSink | undefined,
+  more: readonly MetricSource[] = [],
 ): Pick<EdgeOptions, "accessLog" | "metrics" | "serverTiming"> {
   return {
     serverTiming,
     metrics: {
-      sources: [() => durable.metrics()],
+      sources: [() => durable.metrics(), ...more],
       ...(token === undefined ? {} : { token }),
     },
     ...(accessLog === "off"

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { JSONWebKeySet } from "jose";
 
 import { evidenceOptions } from "./evidence.ts";
@@ -10,20 +11,23 @@ import {
   type ApiDescription,
   type CorsOptions,
   type Edge,
+  type EdgeChanges,
   type EdgeOptions,
   type ErrorReporter,
   type IdentifyCertificate,
   type IntrospectionOptions,
   type OnError,
   type ServerLimits,
+  type TokenVerifier,
   type TrustedIssuer,
   type VersionOptions,
 } from "../edge/index.ts";
 import { createKeyVerifier, KeyUsage, RevocationWatch } from "../features/identity/index.ts";
 import type { Tokens } from "../features/tokens/index.ts";
-import { systemClock, type Log } from "../kernel/index.ts";
+import { systemClock, type Log, type MetricSource } from "../kernel/index.ts";
 import type { Store } from "../store/index.ts";
 import { authoriserOptions, type AuthoriserSettings } from "./authoriser.ts";
+import { followPurges } from "./cache-purges.ts";
 import { readConfig, type Config } from "./config.ts";
 import { createDeployment, type Deployment } from "./deployment.ts";
 import { openLogs, type Logs } from "./log.ts";
@@ -68,11 +72,26 @@ export interface ForgeOptions {
   readonly onError?: OnError;
   /** Told of errors that nobody made on purpose, for instance {@link sentryReporter}; default nobody. */
   readonly reporter?: ErrorReporter;
+  /** Figures for `/metrics` beside APIForge's own; default none. */
+  readonly metrics?: readonly MetricSource[];
+  /** Which state of a configuration that changes this is; see `Edge.replace`. Default none. */
+  readonly revision?: string;
+}
+
+/** What {@link Forge.replace} changes; what is absent has its default. */
+export interface ForgeChanges extends Pick<
+  EdgeChanges,
+  "routes" | "stages" | "limits" | "cors" | "api" | "revision"
+> {
+  /** Issuers besides the configured one; the same list as before keeps what is remembered of callers. */
+  readonly issuers?: readonly TrustedIssuer[];
 }
 
 /** A server over its systems. */
 export interface Forge {
   readonly config: Config;
+  /** Where it tells what happens. */
+  readonly log: Log;
   /** For work outside of requests: set-up, scripts, tests. */
   readonly durable: Durable;
   /**
@@ -80,6 +99,13 @@ export interface Forge {
    * @throws {address_unusable} when another process has it, or this machine does not have it.
    */
   listen(): Promise<{ readonly url: string }>;
+  /**
+   * Serves other routes of the same systems from now on, without a pause: a request that is under way ends
+   * with the stages that it began with; see `Edge.replace` for what goes on. Jobs, consumers, schedules and
+   * migrations are those of the start.
+   * @throws (rejects) TypeError for what cannot work together; what was served before goes on.
+   */
+  replace(changes: ForgeChanges): Promise<void>;
   /** Stops accepting, finishes requests and jobs in flight (10 s each at most), gives back the rest, closes the store. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -165,7 +191,7 @@ async function assemble(
   const files = await readTlsFiles(config);
   const certificates = clientCertificates(files, config, systemClock, options.identifyCertificate);
   const secretOfKeys = deployment.secretFor(keySecretPurpose);
-  const edge = await buildEdge(config, system, opened, deployment, durable, {
+  const { edge, verifierFor } = await buildEdge(config, system, opened, deployment, durable, {
     ...options,
     ...(files.tls === undefined ? {} : { tls: files.tls }),
     ...(certificates === undefined ? {} : { certificates }),
@@ -174,10 +200,17 @@ async function assemble(
   });
   const watched = watchTlsFiles(files, { config, edge, certificates, clock: systemClock, log });
   if (runsJobs) await durable.start();
+  const unfollow = await followPurges(system.routes, {
+    durable,
+    clock: systemClock,
+    singleProcess: store.capabilities.singleProcess,
+    transactionLimitMs: config.transactionLimitMs,
+  });
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
+    unfollow?.();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
@@ -185,6 +218,7 @@ async function assemble(
   };
   return {
     config,
+    log,
     durable,
     async listen() {
       try {
@@ -193,6 +227,8 @@ async function assemble(
         throw listenFailure(error, config);
       }
     },
+    replace: ({ issuers = [], ...changes }) =>
+      edge.replace({ ...changes, verifier: verifierFor(issuers) }),
     stop: () => (stopping ??= stop()),
     [Symbol.asyncDispose]: () => (stopping ??= stop()),
   };
@@ -207,12 +243,19 @@ async function buildEdge(
   options: Omit<ForgeOptions, "authoriser"> &
     Pick<EdgeOptions, "tls" | "certificates"> &
     Required<Pick<EdgeOptions, "authoriser" | "keys">>,
-): Promise<Edge> {
+): Promise<{ readonly edge: Edge; readonly verifierFor: VerifierFor }> {
   const { onError, reporter, api, cors, versions, tokens, authoriser } = options;
   const { limits = {}, issuers: added = [], tls, certificates } = options;
   const { issuers, jwks } = await trustedIssuers(config, log, tokens);
   const { limitLog } = store;
-  return createEdge({
+  const verifierFor = rememberLast((more: readonly TrustedIssuer[]) =>
+    createTokenVerifier({
+      issuers: [...issuers, ...more],
+      introspection: options.introspection,
+      clock: systemClock,
+    }),
+  );
+  const edge = createEdge({
     routes: system.routes,
     stages: system.stages,
     limits,
@@ -221,16 +264,13 @@ async function buildEdge(
     log,
     clock: systemClock,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-    verifier: createTokenVerifier({
-      issuers: [...issuers, ...added],
-      introspection: options.introspection,
-      clock: systemClock,
-    }),
+    verifier: verifierFor(added),
     keys: options.keys,
     authoriser,
     cursorKey: deployment.secretFor("cursor"),
     ready: () => store.check(),
-    ...evidenceOptions(config, durable, lines),
+    ...evidenceOptions(config, durable, lines, options.metrics),
+    ...(options.revision === undefined ? {} : { revision: options.revision }),
     leases,
     ...(limitLog && { limitMemory: { log: limitLog, memory: await limitLog.load() } }),
     ...(onError === undefined ? {} : { onError }),
@@ -242,6 +282,22 @@ async function buildEdge(
     ...(tls === undefined ? {} : { tls }),
     ...(certificates === undefined ? {} : { certificates }),
   });
+  return { edge, verifierFor };
+}
+
+type VerifierFor = (issuers: readonly TrustedIssuer[]) => TokenVerifier;
+
+/** `make`, which answers the same for the same list as the time before: its key sets and its callers go on. */
+function rememberLast(make: VerifierFor): VerifierFor {
+  let last:
+    | { readonly issuers: readonly TrustedIssuer[]; readonly made: TokenVerifier }
+    | undefined;
+  return (issuers) => {
+    if (last === undefined || !isDeepStrictEqual(last.issuers, issuers)) {
+      last = { issuers, made: make(issuers) };
+    }
+    return last.made;
+  };
 }
 
 /** The operator's issuer when there is one, else this machine's development issuer; and the deployment itself. */

@@ -4,7 +4,9 @@ import type { Forge } from "./forge.ts";
  * Serves until SIGTERM or SIGINT, then stops in order and exits with 0. A second signal ends the
  * process at once with 1. Resolves once requests are served, with where.
  */
-export async function runForge(forge: Forge): Promise<{ readonly url: string }> {
+export async function runForge(
+  forge: Pick<Forge, "listen" | "stop">,
+): Promise<{ readonly url: string }> {
   const stop = (): void => {
     process.once("SIGTERM", () => process.exit(1));
     process.once("SIGINT", () => process.exit(1));

@@ -26,6 +26,7 @@ export {
   type ItemStatus,
 } from "./batches/reads.ts";
 export { maxItemChars, type BatchStager, type StagedBatch } from "./batches/stager.ts";
+export { CommitWatch, type CommitWatchParts } from "./commit-watch.ts";
 export {
   defineConsumer,
   defineEvent,

@@ -73,7 +73,15 @@ export interface EdgeOptions {
   readonly leases?: LeaseSource;
   /** Head of `/openapi.json`; default title `API`. */
   readonly api?: ApiDescription;
+  /** Which state of a configuration that changes this is: lines of the log carry it. Letters, digits and `-`; default none. */
+  readonly revision?: string;
 }
+
+/** What a server can change while it serves; what is absent has its default, and the verifier is as before. */
+export type EdgeChanges = Pick<EdgeOptions, "routes"> &
+  Partial<
+    Pick<EdgeOptions, "stages" | "verifier" | "limits" | "cors" | "versions" | "api" | "revision">
+  >;
 
 /** A server over a table of routes. */
 export interface Edge {
@@ -90,6 +98,14 @@ export interface Edge {
    * @throws {TypeError} for a server without TLS, and Node's error for material that does not fit together.
    */
   renewTls(material: TlsMaterial): void;
+  /**
+   * Serves other routes: a request that begins from now on passes the new stages, one that is under way
+   * ends with those that it began with. Connections stay, and so does what limits have counted, what is
+   * remembered of callers, and what both know of their upstreams. Upstreams that nothing leads to any
+   * more are closed when the last of their requests has ended.
+   * @throws (rejects) what `createEdge` throws; the routes before then go on.
+   */
+  replace(changes: EdgeChanges): Promise<void>;
   /**
    * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
    * Resolves when no connection is open; calling it again waits for the same end.

@@ -180,7 +180,8 @@ function endOf(response: ServerResponse, closing: AbortSignal): AbortSignal {
   return controller.signal;
 }
 
-function withFields(log: Log, bound: LogFields): Log {
+/** `log` whose lines all have `bound`. */
+export function withFields(log: Log, bound: LogFields): Log {
   return {
     debug: (fields, message) => log.debug({ ...bound, ...fields }, message),
     info: (fields, message) => log.info({ ...bound, ...fields }, message),

@@ -6,7 +6,6 @@ import { maxParamLength } from "./allowed-methods.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { asksForWebSocket } from "./upgrades.ts";
 import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 import { requestId } from "./stages/correlate.ts";
 import { routedUrl } from "./stages/guard.ts";
@@ -23,13 +22,14 @@ export interface HttpServerParts {
   /** Until a request has arrived whole. */
   readonly requestTimeoutMs: number;
   readonly versions: VersionChoice | undefined;
-  readonly takesWebSockets: boolean;
+  /** Whether a request is to be handed over with its connection; others are answered as if they had not asked. */
+  readonly takesUpgrade: (request: IncomingMessage) => boolean;
   readonly tls: TlsOptions | undefined;
 }
 
 /** Fastify, which is left to route, to read bodies and to write what the pipeline answers. */
 export function createHttpServer(parts: HttpServerParts): FastifyInstance {
-  const { pipeline, requestTimeoutMs: requestTimeout, versions, takesWebSockets, tls } = parts;
+  const { pipeline, requestTimeoutMs: requestTimeout, versions, takesUpgrade, tls } = parts;
   const http = {
     headersTimeout: headersTimeoutMs,
     requestTimeout,
@@ -38,8 +38,7 @@ export function createHttpServer(parts: HttpServerParts): FastifyInstance {
     requireHostHeader: false,
     // A request without a body then has no stream that has to be read to its end.
     optimizeEmptyRequests: true,
-    // Others are answered as if they had not asked; without it Node ignores all.
-    ...(takesWebSockets ? { shouldUpgradeCallback: asksForWebSocket } : {}),
+    shouldUpgradeCallback: takesUpgrade,
   };
   const server = Fastify({
     logger: false,

@@ -53,7 +53,7 @@ export { asksForWebSocket } from "./upgrades.ts";
 export type { CorsOptions } from "./cors/policy.ts";
 export type { Position } from "./cursor.ts";
 export { createEdge } from "./edge.ts";
-export type { Edge, EdgeOptions } from "./edge-options.ts";
+export type { Edge, EdgeChanges, EdgeOptions } from "./edge-options.ts";
 export {
   badRequest,
   conflict,

@@ -13,8 +13,12 @@ export interface Responder {
 
 /** What relays work with and a server keeps open: opened once by each server, and closed with it. */
 export interface RelayBackend {
+  /** What it stands for together, of which a server opens and closes each by itself. */
+  readonly members?: readonly RelayBackend[];
   /** The server begins to listen. */
   open(): void;
+  /** Resolves when none of its requests is under way: asked before it is closed while its server goes on. */
+  idle?(): Promise<void>;
   /** It has stopped, and no connection to it is left. */
   close(): Promise<void>;
 }

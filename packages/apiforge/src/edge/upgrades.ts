@@ -16,6 +16,11 @@ export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessa
  */
 export class Upgrades {
   readonly #sockets = new Set<Socket>();
+  /** Whether there are routes for them now. */
+  takes = false;
+
+  /** True for a request whose connection is to be handed over. */
+  readonly isTaken = (request: IncomingMessage): boolean => this.takes && asksForWebSocket(request);
 
   mount(server: Server, answer: (request: IncomingMessage, response: Response) => void): void {
     server.on("upgrade", (request, socket, head) => {

@@ -7,6 +7,7 @@ export function together(upstreams: readonly Upstream[]): RelayBackend {
   const [only] = all;
   if (only !== undefined && all.length === 1) return only;
   return {
+    members: all,
     open() {
       for (const upstream of all) upstream.open();
     },

@@ -14,7 +14,7 @@ import type { Schema } from "../schema/index.ts";
 
 import { together } from "./backends.ts";
 import type { CachePlan } from "./cache/cache-plan.ts";
-import { beginCached } from "./cache/cached-relay.ts";
+import { CachedRelay } from "./cache/cached-relay.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import { Canaries, type Canary, type StickyBy } from "./canary.ts";
 import { unknownOutcome } from "./idempotency.ts";
@@ -110,12 +110,12 @@ const anyReplies: Replies = { 200: null };
  * @throws {TypeError} for a path or option that cannot work.
  */
 export function defineProxy(options: ProxyOptions): Route[] {
-  const { path, methods = allMethods } = options;
+  const { path, methods = allMethods, cache, canaries = [] } = options;
+  if (cache !== undefined && canaries.length > 0) {
+    throw new TypeError(`Proxy ${path}: a cache would give one caller's canary to all others`);
+  }
   if (options.idempotency !== undefined && options.auth === "none") {
     throw new TypeError(`Proxy ${path}: keys of callers that nothing tells apart share one space`);
-  }
-  if (options.cache !== undefined && options.canaries !== undefined) {
-    throw new TypeError(`Proxy ${path}: a cache would give one caller's canary to all others`);
   }
   const end = path.endsWith(wildcard) ? wildcard : "";
   const prefix = path.slice(0, path.length - end.length) || "/";
@@ -170,24 +170,24 @@ function relayOf(options: ProxyOptions, route: Route, { backend, shadow }: Share
     areKeysKnown: upstream.retry.keyed && canaries.length === 0,
     shadow,
   };
-  const { takesWebSockets } = plan;
-  const keys =
-    options.idempotency === undefined
-      ? {}
-      : { keys: { areKnown: plan.areKeysKnown, unknownOutcome } };
-  const begin =
-    options.cache === undefined
-      ? beginning(plan, canaries, stickyBy)
-      : beginningCached(plan, options.cache);
-  return { backend, takesWebSockets, ...keys, begin };
+  const keys = { areKnown: plan.areKeysKnown, unknownOutcome };
+  const relay = {
+    backend,
+    ...(options.idempotency === undefined ? {} : { keys }),
+    takesWebSockets: plan.takesWebSockets,
+  };
+  const { cache } = options;
+  if (cache !== undefined) return new CachedRelay(relay, cachePlan(plan, cache));
+  return { ...relay, begin: beginning(plan, canaries, stickyBy) };
 }
 
-function beginningCached(plan: ProxyPlan, cache: ResponseCache): Relay["begin"] {
-  const { trustedPeers } = plan;
-  const call: CachePlan["call"] = (exchange, responder, changes) =>
-    new ProxyCall(plan, exchange, responder, changes);
-  const validates = plan.shaping?.looksInside !== true;
-  return beginCached({ cache, trustedPeers, validates, call });
+function cachePlan(plan: ProxyPlan, cache: ResponseCache): CachePlan {
+  return {
+    cache,
+    trustedPeers: plan.trustedPeers,
+    validates: plan.shaping?.looksInside !== true,
+    call: (exchange, responder, changes) => new ProxyCall(plan, exchange, responder, changes),
+  };
 }
 
 function beginning(

@@ -1,3 +1,6 @@
+export { cachesOf } from "./cache/cached-relay.ts";
+export type { Purge } from "./cache/memory-store.ts";
+export type { PurgeLog } from "./cache/purge-log.ts";
 export {
   responseCache,
   type ResponseCache,

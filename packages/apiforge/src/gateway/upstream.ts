@@ -91,6 +91,7 @@ export class Upstream implements RelayBackend {
   readonly #maxPending: number;
   readonly #files: TlsFileWatch | undefined;
   #pending = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
   #servers = 0;
 
   constructor(options: UpstreamOptions) {
@@ -127,6 +128,16 @@ export class Upstream implements RelayBackend {
   /** Gives the place back. */
   leave(): void {
     this.#pending -= 1;
+    if (this.#pending === 0) this.#idle?.resolve();
+  }
+
+  /** Resolves when no request is at work. */
+  async idle(): Promise<void> {
+    while (this.#pending > 0) {
+      this.#idle = Promise.withResolvers();
+      await this.#idle.promise;
+      this.#idle = undefined;
+    }
   }
 
   /** Its endpoints as they are now. */

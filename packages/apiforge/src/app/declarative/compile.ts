@@ -11,18 +11,28 @@ import {
 import { upstream as createUpstream, type Upstream } from "../../gateway/index.ts";
 import { systemClock } from "../../kernel/index.ts";
 import { settingName, type Config } from "../config.ts";
-import { gatewayShape, routeShape } from "./config-shape.ts";
-import type { GatewayConfig, IssuerConfig, UpstreamConfig } from "./gateway-config.ts";
+import { gatewayShape, openApiShape, routeShape } from "./config-shape.ts";
+import type {
+  GatewayConfig,
+  IssuerConfig,
+  OpenApiConfig,
+  RouteEntry,
+  UpstreamConfig,
+} from "./gateway-config.ts";
+import { readOpenApi } from "./openapi-import.ts";
+import { revisionPath } from "./revision.ts";
 import { serverLimits } from "./limits.ts";
 import { pathText, Problems, type ConfigPath, type ConfigProblem } from "./problem.ts";
 import {
   claimsOf,
   impliedRoutes,
+  isOpenApiConfig,
   isRoute,
   isRouteConfig,
   refuseUnknownNames,
   routesOf,
   type PlacedRoutes,
+  type RouteParts,
 } from "./routes.ts";
 
 /** A configuration that can be served. */
@@ -38,8 +48,8 @@ export interface CompiledGateway {
   readonly cors: CorsOptions | undefined;
 }
 
-/** Makes the upstream of a name. */
-export type MakeUpstream = (name: string, config: UpstreamConfig) => Upstream;
+/** The upstream of a name: what `make` makes, or one that is there already. */
+export type MakeUpstream = (name: string, config: UpstreamConfig, make: () => Upstream) => Upstream;
 
 /** What came of a configuration: something to serve, or everything that is wrong. */
 export type Compiled =
@@ -65,7 +75,7 @@ const ownPaths = [
 export function compileGateway(
   given: unknown,
   settings: Config,
-  makeUpstream: MakeUpstream = newUpstream,
+  makeUpstream: MakeUpstream = (_name, _config, make) => make(),
 ): Compiled {
   const problems = new Problems();
   gatewayShape(given, [], problems);
@@ -76,7 +86,7 @@ export function compileGateway(
   const config = given as GatewayConfig;
   const upstreams = upstreamsOf(config, problems, makeUpstream);
   const placed = placedRoutes(config, upstreams, problems);
-  refuseTwins(placed, problems);
+  refuseTwins(placed, config.shown === true ? [...ownPaths, revisionPath] : ownPaths, problems);
   refuseMissingAuthorities(placed, settings, problems);
   const limits = problems.hasAt(["limits"]) ? undefined : serverLimits(config.limits);
   countLimits(placed, limits, problems);
@@ -98,10 +108,6 @@ export function compileGateway(
   };
 }
 
-function newUpstream(name: string, config: UpstreamConfig): Upstream {
-  return createUpstream({ name, ...config });
-}
-
 function upstreamsOf(
   { upstreams }: GatewayConfig,
   problems: Problems,
@@ -117,7 +123,10 @@ function upstreamsOf(
     const at = ["upstreams", name];
     if (problems.hasAt(at)) continue;
     try {
-      made.set(name, makeUpstream(name, config));
+      made.set(
+        name,
+        makeUpstream(name, config, () => createUpstream({ name, ...config })),
+      );
     } catch (error) {
       problems.addError(at, error);
     }
@@ -139,20 +148,37 @@ function placedRoutes(
     });
   }
   if (!Array.isArray(config.routes)) return [];
-  return config.routes.map((entry, place) => {
+  return config.routes.flatMap((entry: RouteEntry, place): PlacedRoutes[] => {
     const at = ["routes", place];
-    if (isRouteConfig(entry)) {
-      routeShape(entry, at, problems);
-      refuseUnknownNames(entry, at, parts);
-    } else refuseForeign(entry, at, problems);
-    const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
-    return {
-      at,
-      entry: isRouteConfig(entry) ? entry : undefined,
-      claims: claimsOf(entry),
-      routes: isSound ? routesOf(entry, at, parts) : [],
-    };
+    if (!isOpenApiConfig(entry)) return [placed(entry, at, parts)];
+    openApiShape(entry, at, problems);
+    refuseUnknownNames(entry, at, parts);
+    if (problems.hasAt(at)) return [];
+    return readOpenApi(entry, at, problems).map(({ pointer, route }) =>
+      placed(route, [...at, pointer], parts),
+    );
   });
+}
+
+function placed(
+  entry: Exclude<RouteEntry, OpenApiConfig>,
+  at: ConfigPath,
+  parts: RouteParts,
+): PlacedRoutes {
+  const { problems } = parts;
+  const data = isRouteConfig(entry) ? entry : undefined;
+  if (data === undefined) refuseForeign(entry, at, problems);
+  else {
+    routeShape(entry, at, problems);
+    refuseUnknownNames(data, at, parts);
+  }
+  const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
+  return {
+    at,
+    entry: data,
+    claims: claimsOf(entry),
+    routes: isSound ? routesOf(entry, at, parts) : [],
+  };
 }
 
 /** What is wrong with a policy is said once, where it stands. */
@@ -171,9 +197,13 @@ function refuseForeign(entry: unknown, at: ConfigPath, problems: Problems): void
   );
 }
 
-function refuseTwins(placed: readonly PlacedRoutes[], problems: Problems): void {
+function refuseTwins(
+  placed: readonly PlacedRoutes[],
+  taken: readonly string[],
+  problems: Problems,
+): void {
   const owners = new Map(
-    ownPaths.map((path): [string, string] => [`GET ${path} `, "every server has of its own"]),
+    taken.map((path): [string, string] => [`GET ${path} `, "every server has of its own"]),
   );
   for (const { at, claims } of placed) {
     const twins = new Map<string, string>();

@@ -10,6 +10,7 @@ import type {
   GatewayConfig,
   GatewayLimits,
   IssuerConfig,
+  OpenApiConfig,
   PolicyConfig,
   RequestRates,
   RouteConfig,
@@ -106,6 +107,9 @@ const policyFields = {
   maxBodyBytes: count(0, 1_073_741_824, " bytes"),
   maxInFlight: count(1, 1_000_000),
   critical: yesOrNo,
+  idempotency: oneOf(["optional", "required"]),
+  sanitizeErrors: yesOrNo,
+  maxReplyBytes: count(0, 1_073_741_824, " bytes"),
   preserveHost: yesOrNo,
   webSockets: yesOrNo,
   trustedPeers: words,
@@ -138,7 +142,22 @@ export const routeShape: Shape = object<RouteConfig>(
     query: schema,
     headers: schema,
     body: choice((value) => (value === "bytes" ? yes : schema)),
+    replies: record(
+      /^[1-5]\d\d$/,
+      "a status",
+      choice((value) => (value === null ? yes : schema)),
+    ),
     summary: text("one line"),
+  },
+);
+
+/** An OpenAPI document as an entry; the document itself is looked at by whoever reads it. */
+export const openApiShape: Shape = object<OpenApiConfig>(
+  { openapi: leaf("an OpenAPI 3.1 document", isObject), upstream: text("the name of an upstream") },
+  {
+    ...policyFields,
+    policies: list(text("the name of a policy"), "a list of names of policies"),
+    prefix: text("a prefix such as /pets", /^(?:\/[\w.~-]+)+$/),
   },
 );
 
@@ -257,6 +276,7 @@ export const gatewayShape: Shape = object<GatewayConfig>(
     cors,
     limits: gatewayLimits,
     apiKeys: yesOrNo,
+    shown: yesOrNo,
     api: object<NonNullable<GatewayConfig["api"]>>(
       { title: text("a title"), version: text("a version such as 1.0.0") },
       { description: text("a description") },

@@ -55,6 +55,9 @@ export interface PolicyConfig extends Pick<
   | "maxBodyBytes"
   | "maxInFlight"
   | "critical"
+  | "idempotency"
+  | "sanitizeErrors"
+  | "maxReplyBytes"
   | "preserveHost"
   | "webSockets"
   | "trustedPeers"
@@ -81,8 +84,20 @@ export interface RouteConfig extends PolicyConfig, Pick<ProxyOptions, "path" | "
   readonly headers?: Schema | JsonSchema;
   /** The upstream gets the JSON of what was checked. */
   readonly body?: Schema | JsonSchema | "bytes";
+  /** Schemas of the upstream's JSON by status: only the fields that they declare leave; null for no body. Default: answers pass as they are. */
+  readonly replies?: Readonly<Record<number, Schema | JsonSchema | null>>;
   /** One line for the API reference. */
   readonly summary?: string;
+}
+
+/** All operations of an OpenAPI 3.1 document as routes of one upstream; what it says wins over a policy's and this entry's words. */
+export interface OpenApiConfig extends PolicyConfig {
+  /** The document, with references within it only. */
+  readonly openapi: object;
+  readonly upstream: string;
+  readonly policies?: readonly string[];
+  /** Goes in front of the document's paths here, and not at the upstream; default nothing. */
+  readonly prefix?: string;
 }
 
 /** Who issues tokens; see {@link TrustedIssuer}. */
@@ -100,8 +115,8 @@ export interface GatewayLimits extends Omit<ServerLimits, "limits" | "plans"> {
   readonly plans?: Readonly<Record<string, LimitsConfig>>;
 }
 
-/** A route of an upstream, one of our own (`defineRoute`), or several of `defineProxy`. */
-export type RouteEntry = RouteConfig | Route | readonly Route[];
+/** A route of an upstream, a document of some, one of our own (`defineRoute`), or several of `defineProxy`. */
+export type RouteEntry = RouteConfig | OpenApiConfig | Route | readonly Route[];
 
 /** A gateway as data, with functions where data does not do. */
 export interface GatewayConfig {
@@ -123,6 +138,11 @@ export interface GatewayConfig {
   readonly limits?: GatewayLimits;
   /** True serves `/v1/keys`, where tenants make API keys themselves. Default false. */
   readonly apiKeys?: boolean;
+  /**
+   * True serves `GET /v1/revision` to callers of role `admin`, of whatever tenant: which configuration is
+   * served, what was refused last, and how the upstreams are. Default false.
+   */
+  readonly shown?: boolean;
   /** Head of `/openapi.json`; default title `Gateway`. */
   readonly api?: ApiDescription;
   /** Stages of your own; see `stage`. */
@@ -135,4 +155,16 @@ export interface GatewayConfig {
  */
 export function defineConfig(config: GatewayConfig): GatewayConfig {
   return config;
+}
+
+/**
+ * The routes of an OpenAPI 3.1 document: paths, what callers must prove, validators, and of answers only the
+ * fields that it declares. What it has that cannot be a route is a problem of the configuration, with its JSON pointer.
+ * @example routes: fromOpenApi(document, { upstream: "pets" })
+ */
+export function fromOpenApi(
+  document: object,
+  options: Omit<OpenApiConfig, "openapi">,
+): readonly OpenApiConfig[] {
+  return [{ openapi: document, ...options }];
 }

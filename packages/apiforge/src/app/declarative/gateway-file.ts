@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import { checkSettings } from "./create-gateway.ts";
+import { checkSettings } from "./check-settings.ts";
 import { compileGateway, type CompiledGateway } from "./compile.ts";
 import { findConfigFile, loadConfigFile } from "./load.ts";
 import type { ConfigProblem } from "./problem.ts";
@@ -13,6 +13,10 @@ export interface GatewayFile {
   readonly gateway: CompiledGateway | undefined;
   /** Of the environment and of the file, all of them. */
   readonly problems: readonly ConfigProblem[];
+  /** Of the content of the file and of what it imports; empty where there is none. */
+  readonly digest: string;
+  /** It and what it imports by relative paths. */
+  readonly files: readonly string[];
 }
 
 /** Finds, loads and checks a configuration file, and starts nothing. */
@@ -28,13 +32,13 @@ export async function readGatewayFile(
       problem: given === undefined ? "has no apiforge.config.ts" : "is not there",
       remedy: "Write one, or name it with --config.",
     };
-    return { path, settings, gateway: undefined, problems: [...ofSettings, missing] };
+    const problems = [...ofSettings, missing];
+    return { path, settings, gateway: undefined, problems, digest: "", files: [] };
   }
-  const loaded = await loadConfigFile(path);
-  if (loaded.problems.length > 0) {
-    return { path, settings, gateway: undefined, problems: [...ofSettings, ...loaded.problems] };
-  }
-  const { gateway, problems } = compileGateway(loaded.value, settings);
-  const all = [...ofSettings, ...problems];
-  return { path, settings, gateway: all.length === 0 ? gateway : undefined, problems: all };
+  const { value, digest, files, problems: ofFile } = await loadConfigFile(path);
+  const compiled =
+    ofFile.length > 0 ? { gateway: undefined, problems: ofFile } : compileGateway(value, settings);
+  const problems = [...ofSettings, ...compiled.problems];
+  const gateway = problems.length === 0 ? compiled.gateway : undefined;
+  return { path, settings, gateway, problems, digest, files };
 }

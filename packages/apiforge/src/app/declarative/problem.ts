@@ -15,7 +15,9 @@ export type ConfigPath = readonly (string | number)[];
 export function pathText(path: ConfigPath): string {
   let text = "";
   for (const part of path) {
-    if (typeof part === "number") text += `[${part}]`;
+    // A place in a document has its own way to be told.
+    if (typeof part === "string" && part.startsWith("#/")) text += ` ${part}`;
+    else if (typeof part === "number") text += `[${part}]`;
     else if (/^[A-Za-z_$][\w$]*$/.test(part)) text += text === "" ? part : `.${part}`;
     else text += `[${JSON.stringify(part)}]`;
   }
@@ -48,7 +50,7 @@ export class Problems {
     const start = pathText(path);
     return this.list.some(
       ({ path: at }) =>
-        at === start || (at.startsWith(start) && /^[.[]/.test(at.slice(start.length))),
+        at === start || (at.startsWith(start) && /^[.[ ]/.test(at.slice(start.length))),
     );
   }
 }

@@ -1,7 +1,14 @@
 import type { Route } from "../../edge/index.ts";
 import { allMethods, defineProxy, type ProxyOptions, type Upstream } from "../../gateway/index.ts";
-import type { GatewayConfig, PolicyConfig, RouteConfig, RouteEntry } from "./gateway-config.ts";
+import type {
+  GatewayConfig,
+  OpenApiConfig,
+  PolicyConfig,
+  RouteConfig,
+  RouteEntry,
+} from "./gateway-config.ts";
 import { namedLimits, scopeOf } from "./limits.ts";
+import { isObject } from "./shape.ts";
 import { nearest } from "./nearest.ts";
 import { asSchema, isSchema } from "./json-schema.ts";
 import type { ConfigPath, Problems } from "./problem.ts";
@@ -36,9 +43,12 @@ export function impliedRoutes({ upstreams }: GatewayConfig): readonly RouteConfi
 
 /** True for a route that is described by data. */
 export function isRouteConfig(entry: unknown): entry is RouteConfig {
-  return (
-    typeof entry === "object" && entry !== null && !Array.isArray(entry) && !("handler" in entry)
-  );
+  return isObject(entry) && !("handler" in entry) && !("openapi" in entry);
+}
+
+/** True for a document of routes. */
+export function isOpenApiConfig(entry: unknown): entry is OpenApiConfig {
+  return isObject(entry) && "openapi" in entry;
 }
 
 /** What `entry` wants to answer, as far as it can be read. */
@@ -55,7 +65,11 @@ export function isRoute(value: unknown): value is Route {
 }
 
 /** The routes of an entry whose shape is sound and whose names are known; none when something else is wrong with it. */
-export function routesOf(entry: RouteEntry, at: ConfigPath, parts: RouteParts): readonly Route[] {
+export function routesOf(
+  entry: Exclude<RouteEntry, OpenApiConfig>,
+  at: ConfigPath,
+  parts: RouteParts,
+): readonly Route[] {
   if (!isRouteConfig(entry)) return [entry].flat();
   const { problems, upstreams } = parts;
   const strips = prefixFits(entry, at, problems);
@@ -103,13 +117,22 @@ function proxyOptions(
 
 const schemaNames = ["params", "query", "headers", "body"] as const;
 
-function schemasOf(entry: RouteConfig): Pick<ProxyOptions, (typeof schemaNames)[number]> {
+function schemasOf(
+  entry: RouteConfig,
+): Pick<ProxyOptions, (typeof schemaNames)[number] | "replies"> {
   const given = schemaNames.flatMap((name) => {
     const schema = entry[name];
     if (schema === undefined) return [];
     return [[name, schema === "bytes" ? schema : asSchema(schema)]];
   });
-  return Object.fromEntries(given);
+  const replies = Object.entries(entry.replies ?? {}).map(([status, schema]) => [
+    status,
+    schema === null ? null : asSchema(schema),
+  ]);
+  return {
+    ...Object.fromEntries(given),
+    ...(replies.length === 0 ? {} : { replies: Object.fromEntries(replies) }),
+  };
 }
 
 /** What is taken away from the path's front. */
@@ -119,7 +142,7 @@ export function prefixOf({ stripPrefix, path }: RouteConfig): string | undefined
 
 /** Whatever else is wrong with an entry, the names in it must be those of something. */
 export function refuseUnknownNames(
-  { upstream, policies = [] }: RouteConfig,
+  { upstream, policies = [] }: Pick<RouteConfig, "upstream" | "policies">,
   at: ConfigPath,
   { config, problems }: Pick<RouteParts, "config" | "problems">,
 ): void {
@@ -172,12 +195,14 @@ function prefixFits(entry: RouteConfig, at: ConfigPath, problems: Problems): boo
 }
 
 function refuseBadSchemas(entry: RouteConfig, at: ConfigPath, problems: Problems): boolean {
-  return schemaNames
-    .map((name) => {
-      const schema = entry[name];
-      return (
-        schema === "bytes" || schema === undefined || isSchema(schema, [...at, name], problems)
-      );
+  const replies = Object.entries(entry.replies ?? {}).map(
+    ([status, schema]) => [["replies", status], schema] as const,
+  );
+  const named = schemaNames.map((name) => [[name], entry[name]] as const);
+  return [...named, ...replies]
+    .map(([path, schema]) => {
+      if (schema === "bytes" || schema === undefined || schema === null) return true;
+      return isSchema(schema, [...at, ...path], problems);
     })
     .every(Boolean);
 }

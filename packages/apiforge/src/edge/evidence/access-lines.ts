@@ -38,8 +38,8 @@ export class AccessLines {
   }
 
   /** `share`: of the answers like this one, those that are written; 1 is not said. */
-  add(answered: Answered, share: number): void {
-    this.#pending += this.#line(answered, share);
+  add(answered: Answered, share: number, revision?: string): void {
+    this.#pending += this.#line(answered, share, revision);
     if (this.#pending.length >= flushAtChars) this.flush();
     else this.#timer ??= this.#clock.after(flushAfterMs, () => this.flush());
   }
@@ -53,7 +53,7 @@ export class AccessLines {
     if (lines !== "") this.#sink.write(lines);
   }
 
-  #line(answered: Answered, share: number): string {
+  #line(answered: Answered, share: number, revision: string | undefined): string {
     const { exchange, status, bytes, durationMs, isReplay } = answered;
     const { method, route, id, principal, traceId, failureCode } = exchange;
     const level = status >= 500 ? pinoWarn : pinoInfo;
@@ -66,6 +66,7 @@ export class AccessLines {
     if (isReplay) line += `,"replay":true`;
     if (failureCode !== undefined) line += `,"refusedBy":${JSON.stringify(failureCode)}`;
     if (share !== 1) line += `,"share":${share}`;
+    if (revision !== undefined) line += `,"revision":"${revision}"`;
     return `${line},"msg":"answered"}\n`;
   }
 

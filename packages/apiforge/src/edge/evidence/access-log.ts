@@ -18,13 +18,14 @@ const classes: readonly StatusClass[] = ["2xx", "3xx", "4xx", "5xx"];
 /**
  * One line for each answer, `warn` for status 5xx and `info` for the rest: who asked for what, and
  * what became of it. No header, no query, no body: those hold the secrets.
- * `lines` takes the place of `log`.
+ * `lines` takes the place of `log`. `revision` is that of the configuration by which the request was served.
  * @throws {RangeError} for a share that is none.
  */
 export function accessLog(
   log: Log,
   lines: AccessLines | undefined,
   { sampled = {} }: AccessLogOptions,
+  revision?: string,
 ): ObserverOf {
   const samplers = classes.map((name) => new Sampler(sampled[name] ?? 1));
   if (samplers.every(({ share }) => share === 0)) return () => undefined;
@@ -32,8 +33,8 @@ export function accessLog(
     const { status } = answered;
     const sampler = samplers[Math.trunc(status / 100) - 2];
     if (sampler?.takes() === false) return;
-    if (lines !== undefined) return lines.add(answered, sampler?.share ?? 1);
-    const fields = accessFields(answered, sampler?.share);
+    if (lines !== undefined) return lines.add(answered, sampler?.share ?? 1, revision);
+    const fields = { ...accessFields(answered, sampler?.share), revision };
     if (status >= 500) log.warn(fields, "answered");
     else log.info(fields, "answered");
   }

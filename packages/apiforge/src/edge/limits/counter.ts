@@ -23,4 +23,6 @@ export interface Counter {
   tell?(subject: string, elapsedMs: number): Standing;
   /** Takes a spending back that led to nothing. */
   giveBack(subject: string, receipt: number): void;
+  /** Goes on with another limit, over what has been counted. */
+  resize(limit: number): void;
 }

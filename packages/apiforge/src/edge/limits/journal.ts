@@ -24,7 +24,7 @@ export interface JournalParts {
 }
 
 interface Counted {
-  readonly policy: LimitPolicy;
+  policy: LimitPolicy;
   readonly table: WindowTable;
   /** Characters written since all of it was written anew, and then. */
   written: number;
@@ -51,6 +51,8 @@ export class LimitJournal {
   readonly #counted: Counted[] = [];
   #debts: readonly LimitLogEntry[] = [];
   #isMarked = false;
+  /** The mark on disk has every policy as it is now. */
+  #isMarkRight = true;
   #next: PromiseWithResolvers<void> | undefined;
   #saving: Promise<void> | undefined;
   /** Ends when nothing that was taken is on its way to the disk. */
@@ -68,6 +70,16 @@ export class LimitJournal {
     const debt = remember(memory, policy, table, { nowAt: clock.now(), elapsedMs: elapsed() });
     if (debt !== undefined) this.#debts = [...this.#debts, debt];
     this.#counted.push({ policy, table, written: 0, compacted: 0, spendings: 0 });
+    this.#isMarkRight = false;
+  }
+
+  /** Goes on to keep `table`, of which as much may run ahead as `policy` says now. */
+  resize(policy: LimitPolicy, table: WindowTable): void {
+    const counted = this.#counted.find((each) => each.table === table);
+    if (counted === undefined) return;
+    counted.policy = policy;
+    table.ahead = aheadOf(policy);
+    this.#isMarkRight = false;
   }
 
   /**
@@ -76,7 +88,7 @@ export class LimitJournal {
    */
   wait(table: WindowTable, subject: string): Promise<void> | undefined {
     // Nothing may run ahead before the log says that something does.
-    if (!this.#isMarked || table.owes(subject)) return this.saved();
+    if (!this.#isMarked || !this.#isMarkRight || table.owes(subject)) return this.saved();
     if (this.#timer === undefined) this.#saveSoon(saveEveryMs);
     return undefined;
   }
@@ -121,7 +133,8 @@ export class LimitJournal {
       // A failed authentication is counted without anybody who waits.
       waiting?.promise.catch(() => undefined);
       try {
-        await this.#alone(() => this.#save(this.#isMarked ? undefined : this.#mark()));
+        const isMarked = this.#isMarked && this.#isMarkRight;
+        await this.#alone(() => this.#save(isMarked ? undefined : this.#mark()));
         waiting?.resolve();
       } catch (error) {
         this.#parts.logger.warn({ error }, "limits could not be saved; trying again");
@@ -156,6 +169,7 @@ export class LimitJournal {
     try {
       await this.#parts.log.append([...this.#debts, ...entries], mark);
     } catch (error) {
+      if (mark !== undefined) this.#isMarkRight = false;
       for (const { counted, spendings } of taken) counted.table.settle(spendings, false);
       throw error;
     }
@@ -245,6 +259,8 @@ export class LimitJournal {
   }
 
   #mark(): string {
+    // What is kept or resized while it is on its way needs another.
+    this.#isMarkRight = true;
     return JSON.stringify(this.#counted.map(({ policy, table }) => [policy.name, table.ahead]));
   }
 

@@ -66,7 +66,7 @@ function spanOf({ windowMs, period }: LimitPolicy): LeaseSpan {
  * what it is asked right after is then decided without waiting.
  */
 export class LeasedCounter implements Counter {
-  readonly #policy: LimitPolicy;
+  #policy: LimitPolicy;
   readonly #span: LeaseSpan;
   readonly #desk: LeaseDesk;
   readonly #clock: Clock;
@@ -142,6 +142,11 @@ export class LeasedCounter implements Counter {
   giveBack(subject: string, receipt: number): void {
     const block = this.#blocks.get(subject);
     if (block?.endsAt === receipt) block.left++;
+  }
+
+  /** What was leased by the limit before is used up or given back; from now on blocks are of this one. */
+  resize(limit: number): void {
+    this.#policy = { ...this.#policy, limit };
   }
 
   /** How a subject stands for all nodes; takes nothing. */

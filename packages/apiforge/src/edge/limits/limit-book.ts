@@ -55,18 +55,25 @@ const defaultPlan = "default";
 export class LimitBook {
   readonly clock: Clock;
   readonly elapsed: () => number;
-  readonly refusals = new Refusals();
+  readonly refusals: Refusals;
   readonly #keepers: CountKeepers;
+  /** Of this book and those before it, by name: what was counted outlives a change of the routes. */
+  readonly #counters: Map<string, Counted>;
   readonly #counted = new Map<string, Counted>();
   readonly #everywhere: readonly LimitPolicy[];
   readonly #plans: ReadonlyMap<string, readonly LimitPolicy[]>;
   readonly failedAuthentications: Counted | undefined;
 
-  /** @throws {TypeError} for limits that cannot work. */
-  constructor(clock: Clock, server: ServerLimits, keepers: CountKeepers = {}) {
+  /**
+   * @param before the book that this one takes the place of, whose keepers and counts it goes on with.
+   * @throws {TypeError} for limits that cannot work.
+   */
+  constructor(clock: Clock, server: ServerLimits, keepers: CountKeepers = {}, before?: LimitBook) {
     this.clock = clock;
-    this.elapsed = elapsedBy(clock);
-    this.#keepers = keepers;
+    this.elapsed = before?.elapsed ?? elapsedBy(clock);
+    this.refusals = before?.refusals ?? new Refusals();
+    this.#keepers = before === undefined ? keepers : before.#keepers;
+    this.#counters = before === undefined ? new Map() : before.#counters;
     this.#everywhere = (server.limits ?? []).map((options) => limitPolicy(options, "address"));
     this.#plans = new Map(
       Object.entries(server.plans ?? {}).map(([plan, limits]) => [
@@ -119,9 +126,20 @@ export class LimitBook {
     return waits && Promise.all(waits);
   }
 
+  /** From now on counts by its own limits, over what the book before it has counted. */
+  takeOver(): void {
+    for (const { policy, counter } of this.#counted.values()) {
+      const { policy: before } = this.#counters.get(policy.name) ?? { policy };
+      if (before.limit === policy.limit) continue;
+      counter.resize(policy.limit);
+      if (counter instanceof WindowTable) this.#keepers.journal?.resize(policy, counter);
+      this.#counters.set(policy.name, { policy, counter });
+    }
+  }
+
   /** Gives back what was leased and not used. */
   async close(): Promise<void> {
-    const counters = [...this.#counted.values()].map(({ counter }) => counter);
+    const counters = [...this.#counters.values()].map(({ counter }) => counter);
     const leased = counters.filter((counter) => counter instanceof LeasedCounter);
     await Promise.all(leased.map((counter) => counter.close()));
     await this.#keepers.journal?.close();
@@ -156,9 +174,29 @@ export class LimitBook {
       if (isSame(known.policy, policy)) return known;
       throw new TypeError(`There are two different limits named ${policy.name}`);
     }
-    const counted = { policy, counter: this.#counterOf(policy) };
+    const counted = { policy, counter: this.#known(policy) ?? this.#begin(policy) };
     this.#counted.set(policy.name, counted);
     return counted;
+  }
+
+  /** What an earlier book counts by; a limit may change, what it counts may not. */
+  #known(policy: LimitPolicy): Counter | undefined {
+    const before = this.#counters.get(policy.name);
+    if (before === undefined) return undefined;
+    const { limit, by } = policy;
+    // A function is another one each time that its file is read.
+    const isFunction = typeof by === "function" && typeof before.policy.by === "function";
+    const same = { ...before.policy, limit, ...(isFunction ? { by } : {}) };
+    if (isSame(same, policy)) return before.counter;
+    throw new TypeError(
+      `Limit ${policy.name} counts something else than before; give it another name, or restart`,
+    );
+  }
+
+  #begin(policy: LimitPolicy): Counter {
+    const counter = this.#counterOf(policy);
+    this.#counters.set(policy.name, { policy, counter });
+    return counter;
   }
 
   #counterOf(policy: LimitPolicy): Counter {

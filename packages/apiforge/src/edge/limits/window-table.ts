@@ -59,9 +59,9 @@ export function resolutionOf(limit: number, windowMs: number): number {
  * room for new ones.
  */
 export class WindowTable implements Counter {
-  readonly #limit: number;
+  #limit: number;
   readonly #windowMs: number;
-  readonly #resolutionMs: number;
+  #resolutionMs: number;
   readonly #maxSubjects: number;
   readonly #subjects = new SubjectIndex();
   /** Number of the subject that stands for all without a number. */
@@ -73,7 +73,7 @@ export class WindowTable implements Counter {
   #sweepAt = 0;
   #elapsedMs = 0;
   /** See {@link WindowTableOptions.ahead}. */
-  readonly ahead: number;
+  ahead: number;
 
   constructor({ limit, windowMs, maxSubjects = defaultMaxSubjects, ahead }: WindowTableOptions) {
     this.ahead = ahead ?? Number.POSITIVE_INFINITY;
@@ -137,6 +137,12 @@ export class WindowTable implements Counter {
     const newest = this.#runs.newest(index);
     // What was spent before the newest may be written already, and then stays so.
     if (this.#runs.remove(index, receipt) && receipt === newest) this.#unsaved?.takeBack(index);
+  }
+
+  /** What was counted finely may go on coarsely, but not the reverse: nobody is given one too many. */
+  resize(limit: number): void {
+    this.#limit = limit;
+    this.#resolutionMs = Math.max(this.#resolutionMs, resolutionOf(limit, this.#windowMs));
   }
 
   /** True when more of the subject's is on no disk yet than may be. */

@@ -41,7 +41,16 @@ export class CachedCall implements Responder {
 
   /** Answers out of the cache, or asks the upstream. */
   begin(): void {
-    this.#decide(true);
+    const { cache } = this.#plan;
+    if (cache.isFresh()) return this.#decide(true);
+    cache
+      .refresh()
+      // Who cannot see what was purged trusts nothing that is stored.
+      .then(
+        () => this.#decide(true),
+        () => this.#bypass(),
+      )
+      .catch((error: unknown) => this.#responder.refuse(this.#exchange, error));
   }
 
   /** @see {Responder}: the upstream's answer. */
@@ -115,6 +124,11 @@ export class CachedCall implements Responder {
     this.#stored = stored;
     if (directives.has("only-if-cached")) return this.#refuseMiss();
     this.#forward(mayJoin);
+  }
+
+  #bypass(): void {
+    this.#why = "bypass";
+    this.#call(undefined);
   }
 
   #hit(stored: Entry, refreshes: boolean): void {

@@ -3,25 +3,52 @@ import {
   type Exchange,
   type Outgoing,
   type Relay,
+  type RelayBackend,
+  type RelayKeys,
   type Responder,
+  type Route,
 } from "../../edge/index.ts";
 import { Attempt } from "../attempt.ts";
+import type { RawFields } from "../headers/raw-fields.ts";
 import { origin } from "./asked.ts";
 import { forwardedStatus, type Forwarded } from "./cache-status.ts";
 import type { CachePlan } from "./cache-plan.ts";
 import { CachedCall } from "./cached-call.ts";
 import { withoutTags } from "./entry.ts";
 import { fieldsOf } from "./fields.ts";
+import type { ResponseCache } from "./response-cache.ts";
 
-/** Begins requests whose answers are kept and given again. */
-export function beginCached(plan: CachePlan): Relay["begin"] {
-  return function beginKept(exchange, responder) {
+/** A relay whose answers are kept and given again. */
+export class CachedRelay implements Relay {
+  readonly backend: RelayBackend;
+  readonly takesWebSockets: boolean;
+  readonly keys?: RelayKeys;
+  readonly plan: CachePlan;
+
+  constructor({ backend, takesWebSockets, keys }: Omit<Relay, "begin">, plan: CachePlan) {
+    this.backend = backend;
+    this.takesWebSockets = takesWebSockets;
+    if (keys !== undefined) this.keys = keys;
+    this.plan = plan;
+  }
+
+  /** @see {Relay} */
+  begin(exchange: Exchange, responder: Responder): void {
     const { method } = exchange;
     const isRead = method === "GET" || method === "HEAD";
-    if (!isRead) new PassedCall(plan, "method", responder).begin(exchange);
-    else if (isForUpstream(exchange)) new PassedCall(plan, "bypass", responder).begin(exchange);
-    else new CachedCall(plan, exchange, responder).begin();
-  };
+    if (!isRead) new PassedCall(this.plan, "method", responder).begin(exchange);
+    else if (isForUpstream(exchange))
+      new PassedCall(this.plan, "bypass", responder).begin(exchange);
+    else new CachedCall(this.plan, exchange, responder).begin();
+  }
+}
+
+/** The caches of these routes, each once. */
+export function cachesOf(routes: readonly Route[]): readonly ResponseCache[] {
+  const caches = routes.flatMap(({ relay }) =>
+    relay instanceof CachedRelay ? relay.plan.cache : [],
+  );
+  return [...new Set(caches)];
 }
 
 /** A request that a stored answer is none for. */
@@ -50,14 +77,12 @@ class PassedCall implements Responder {
   }
 
   answer(exchange: Exchange, outgoing: Outgoing): void {
-    const { selfWritten } = outgoing;
-    if (selfWritten instanceof Attempt) {
-      const { status } = selfWritten;
-      // What was refused has changed nothing (RFC 9111 section 4.4).
-      if (this.#why === "method" && status < 400) this.#invalidate(exchange, selfWritten);
-      selfWritten.fields = withoutTags(selfWritten.fields);
-      exchange.putHeader("cache-status", forwardedStatus(this.#why, { status }));
-    }
+    const { selfWritten, answer } = outgoing;
+    const raw = selfWritten instanceof Attempt ? selfWritten.fields : [];
+    // What was refused has changed nothing (RFC 9111 section 4.4).
+    if (this.#why === "method" && answer.status < 400) this.#invalidate(exchange, raw);
+    if (selfWritten instanceof Attempt) selfWritten.fields = withoutTags(raw);
+    exchange.putHeader("cache-status", forwardedStatus(this.#why, { status: answer.status }));
     this.#responder.answer(exchange, outgoing);
   }
 
@@ -71,7 +96,7 @@ class PassedCall implements Responder {
     return origin(exchange, this.#plan.trustedPeers) + exchange.url;
   }
 
-  #invalidate(exchange: Exchange, { fields: raw }: Attempt): void {
+  #invalidate(exchange: Exchange, raw: RawFields): void {
     const url = this.#urlOf(exchange);
     const { cache } = this.#plan;
     cache.invalidate(url);

@@ -178,7 +178,7 @@ export class MemoryStore {
 }
 
 /** True for an entry that `purge` names. */
-function isPurged({ tags, url }: Entry, purge: Purge): boolean {
+export function isPurged({ tags, url }: Entry, purge: Purge): boolean {
   if ("all" in purge) return true;
   if ("tag" in purge) return tags.includes(purge.tag);
   return url.startsWith(purge.prefix, url.indexOf("/", url.indexOf("://") + 3));

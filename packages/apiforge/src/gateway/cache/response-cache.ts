@@ -1,12 +1,16 @@
+import type { Transaction } from "../../durable/index.ts";
 import { systemClock, type Clock } from "../../kernel/index.ts";
 import type { Entry } from "./entry.ts";
 import { FillRoom } from "./fill.ts";
 import { Flights } from "./flights.ts";
 import type { Intake } from "./intake.ts";
-import { MemoryStore } from "./memory-store.ts";
+import { isPurged, MemoryStore, type Purge } from "./memory-store.ts";
+import type { PurgeLog } from "./purge-log.ts";
 
 /** Options of {@link responseCache}. */
 export interface ResponseCacheOptions {
+  /** By which nodes know it from other caches of the deployment; default `responses`. */
+  readonly name?: string;
   /** Room for stored answers, with what is needed to find them; default 64 MiB. What was not used for longest goes first. */
   readonly maxBytes?: number;
   /** Larger bodies are passed on and not stored; default 1 MiB. */
@@ -19,33 +23,96 @@ const defaultMaxBytes = 67_108_864;
 const defaultMaxEntryBytes = 1_048_576;
 /** Of the room, what bodies may take that are still on their way. */
 const fillShare = 0.25;
+/** Purges that are remembered for answers that were under way when they came. */
+const maxRecent = 1_000;
 
 /** Answers of upstreams that are given again (RFC 9111), shared by the routes that are declared with it. */
 export class ResponseCache {
+  readonly name: string;
   readonly clock: Clock;
   readonly store: MemoryStore;
   readonly flights = new Flights();
   readonly room: FillRoom;
   readonly #intakes = new Map<string, Set<Intake>>();
+  /** The latest purges, in order. */
+  readonly #recent: { readonly purge: Purge; readonly epoch: number }[] = [];
+  /** Purges up to this one are not in {@link #recent}. */
+  #floor = 0;
+  #log: PurgeLog | undefined;
 
   constructor(options: ResponseCacheOptions) {
     const { maxBytes = defaultMaxBytes, maxEntryBytes = defaultMaxEntryBytes } = options;
     if (!(maxEntryBytes > 0 && maxEntryBytes <= maxBytes * fillShare)) {
       throw new TypeError("responseCache: maxEntryBytes is at most a quarter of maxBytes");
     }
+    this.name = options.name ?? "responses";
     this.clock = options.clock ?? systemClock;
     this.store = new MemoryStore(maxBytes, maxEntryBytes);
     this.room = new FillRoom(maxBytes * fillShare);
   }
 
-  /** The last purge that this node has seen. */
-  get epoch(): number {
-    return 0;
+  /**
+   * Takes stored answers out of the caches of all nodes with the commit of `tx`, and none without it: by a tag that their
+   * upstream gave them (`Cache-Tag`, `Surrogate-Key`), by the beginning of their path, or all. Answers that were
+   * under way at the commit are not stored. This node gives none of them from the commit on, others for 250 ms at most.
+   * Call it last in a transaction: until the commit it holds a lock that all such calls share.
+   * @example await cache.purge(tx, { tag: `product-${id}` })
+   * @throws {TypeError} when no server is open whose routes have this cache.
+   */
+  async purge(tx: Transaction, ...purges: readonly Purge[]): Promise<void> {
+    if (this.#log === undefined) {
+      throw new TypeError(`responseCache ${this.name}: no server is open whose routes have it`);
+    }
+    await this.#log.purge(tx, this.name, purges);
   }
 
-  /** Stores an answer, unless it was asked for before a change that came since. */
+  /** Follows the purges of a deployment; undefined for no more. */
+  follow(log: PurgeLog | undefined): void {
+    if (log !== undefined && this.#log !== undefined) {
+      throw new TypeError(`responseCache ${this.name}: it belongs to another server already`);
+    }
+    this.#log = log;
+    // Who follows no purge must not keep what one may name.
+    if (log === undefined) this.clear(0);
+  }
+
+  /** The last purge that this node has seen. */
+  get epoch(): number {
+    return this.#log?.epoch ?? 0;
+  }
+
+  /** False when there may be a purge that this node had to see by now; then {@link refresh} it. */
+  isFresh(): boolean {
+    return this.#log?.isFresh() ?? true;
+  }
+
+  /** @throws {store_unavailable} when it cannot look. */
+  async refresh(): Promise<void> {
+    await this.#log?.refresh();
+  }
+
+  /** A purge has been seen. */
+  apply(purge: Purge, epoch: number): void {
+    this.store.purge(purge, epoch);
+    this.#recent.push({ purge, epoch });
+    const forgotten = this.#recent.length > maxRecent ? this.#recent.shift() : undefined;
+    if (forgotten !== undefined) this.#floor = forgotten.epoch;
+  }
+
+  /** Purges up to `epoch` may have been missed. */
+  clear(epoch: number): void {
+    this.store.purge({ all: true }, Number.POSITIVE_INFINITY);
+    this.#recent.length = 0;
+    this.#floor = epoch;
+  }
+
+  /** Stores an answer, unless it was asked for before a purge that names it. */
   keep(entry: Entry): void {
-    this.store.put(entry);
+    const isOutdated =
+      entry.epoch < this.#floor ||
+      this.#recent.some(({ purge, epoch }) => entry.epoch < epoch && isPurged(entry, purge));
+    if (isOutdated) this.store.remove(entry);
+    else this.store.put(entry);
   }
 
   /** An answer is on its way that may be stored. */

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "../../edge/index.ts";
 import { isUnqualified, seconds, type Directives } from "./directives.ts";
 import { members, type Fields } from "./fields.ts";
 import { mayGuess, type Freshness, type Policy } from "./freshness.ts";
@@ -15,6 +14,10 @@ export interface Asked {
 export type Audience = "all" | "caller";
 
 const incomplete: ReadonlySet<number> = new Set([206, 304]);
+/** Those of which we know what caching them asks for (RFC 9111 section 5.2.2.3). */
+const understood: ReadonlySet<number> = new Set([
+  200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501,
+]);
 /** Made anew for each hop, or by this gateway out of who asks: an answer that depends on one fits no other request. */
 const unselectable =
   /^(?:\*|via|forwarded|x-forwarded-.*|x-real-ip|x-request-id|traceparent|tracestate|client-cert.*)$/;
@@ -50,7 +53,7 @@ export function audienceOf(
 
 function isForbidden(status: number, directives: Directives): boolean {
   if (isUnqualified(directives, "private")) return true;
-  if (directives.has("must-understand")) return STATUS_CODES[status] === undefined;
+  if (directives.has("must-understand")) return !understood.has(status);
   return directives.has("no-store");
 }
 

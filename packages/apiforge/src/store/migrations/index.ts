@@ -12,6 +12,7 @@ import { tokens } from "./0010-tokens.ts";
 import { deprecatedUsage } from "./0011-deprecated-usage.ts";
 import { jobTrace } from "./0017-job-trace.ts";
 import { authRevocations } from "./0018-auth-revocations.ts";
+import { cachePurges } from "./0019-cache-purges.ts";
 import { upstreamCalls } from "./0020-upstream-calls.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
@@ -29,5 +30,6 @@ export const coreMigrations: readonly Migration[] = [
   deprecatedUsage,
   jobTrace,
   authRevocations,
+  cachePurges,
   upstreamCalls,
 ];

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { createHttpClient, spawnServer } from "@apiforge/testing";
+import { createHttpClient, spawnServer, until } from "@apiforge/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { startRawUpstream } from "../../gateway/gateway-harness.ts";
@@ -96,6 +96,50 @@ export default { upstreams: { files: { endpoints: [url] } }, defaults: { auth: "
     expect((await client.request({ path: "/x" })).body).toBe("ok");
     expect(server.stdout()).toContain("apiforge.config.ts: 1 path, 5 routes, 1 upstream");
     await server.stop();
+  });
+});
+
+describe("apiforge start and its file", () => {
+  test("takes up what the file and its imports say, by itself and on SIGHUP, and goes back on SIGUSR2", async () => {
+    const upstream = await startRawUpstream((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    });
+    onTestFinished(() => upstream.close());
+    const text = `import { path } from "./path.ts";
+const upstreams = { files: { endpoints: ["${upstream.url}"] } };
+export default { upstreams, routes: [{ path, upstream: "files", auth: "none" }] };`;
+    const folder = await folderWith("apiforge.config.ts", text);
+    const say = (path: string) =>
+      writeFile(join(folder, "path.ts"), `export const path: string = ${path};`);
+    await say('"/a"');
+    const env = { PORT: "0", APIFORGE_ACCESS_LOG: "all" };
+    const server = await spawnServer({ entry: cliEntry, args: ["start"], cwd: folder, env });
+    onTestFinished(() => server.kill9());
+    const client = createHttpClient(server.url);
+    onTestFinished(() => client.close());
+    const statuses = async () => [
+      (await client.request({ path: "/a" })).status,
+      (await client.request({ path: "/b" })).status,
+    ];
+    expect(await statuses()).toEqual([200, 404]);
+    await say('"/b"');
+    await server.waitForLine(/apiforge.config.ts: revision 2-/);
+    expect(await statuses()).toEqual([404, 200]);
+    await say("7");
+    process.kill(server.pid, "SIGHUP");
+    await until("the refusal", () => server.stderr().includes("routes[0].path is a number"));
+    expect(await statuses()).toEqual([404, 200]);
+    process.kill(server.pid, "SIGUSR2");
+    await server.waitForLine(/apiforge.config.ts: revision 3-/);
+    expect(await statuses()).toEqual([200, 404]);
+    await server.stop();
+    const answered = server.stdout().matchAll(/"path":"\/a".*?"status":(\d+).*?"revision":"(\d)-/g);
+    expect([...answered].map(([, status, revision]) => [status, revision])).toEqual([
+      ["200", "1"],
+      ["404", "2"],
+      ["404", "2"],
+      ["200", "3"],
+    ]);
   });
 });
 
