@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 import type { SelfWritten } from "../edge/index.ts";
+import { clientGoodbye, FrameBoundary, serverGoodbye } from "./frame-boundary.ts";
 import { responseHead, text } from "./headers/response-headers.ts";
 import type { PhaseWatch, Waiting } from "./phases.ts";
 
@@ -28,15 +29,17 @@ export function isToWebSocket(rawHeaders: TunnelEnds["rawHeaders"]): boolean {
 }
 
 /**
- * An answered WebSocket: bytes both ways at the pace of the slower side, whatever frames they are.
- * Since it does not know where a frame ends it cannot say goodbye in one: whatever ends it, both
- * connections are closed.
+ * An answered WebSocket: bytes both ways at the pace of the slower side, whatever frames they are. A server
+ * that stops says goodbye (1001) to each side that stands between two frames; to one in the middle of a
+ * frame there is nothing to say. Whatever else ends it, both connections are closed.
  */
 export class Tunnel implements SelfWritten, Waiting {
   readonly phase = "tunnel";
   place = 0;
   sinceAt: number;
   readonly #ends: TunnelEnds;
+  readonly #toClient = new FrameBoundary();
+  readonly #toUpstream = new FrameBoundary();
   #client: Socket | undefined;
   #open = 1;
 
@@ -44,7 +47,7 @@ export class Tunnel implements SelfWritten, Waiting {
     this.#ends = ends;
     this.sinceAt = ends.watch.clock.now();
     ends.watch.add(this);
-    this.#look(ends.upstream);
+    this.#look(ends.upstream, this.#toClient);
   }
 
   /** @see {SelfWritten} */
@@ -61,9 +64,9 @@ export class Tunnel implements SelfWritten, Waiting {
     response.flushHeaders();
     this.#client = socket;
     this.#open += 1;
-    this.#look(socket);
+    this.#look(socket, this.#toUpstream);
     socket.pipe(upstream).pipe(socket);
-    signal.addEventListener("abort", this.#finish, { once: true });
+    signal.addEventListener("abort", this.#sayGoodbye, { once: true });
   }
 
   /** The client has gone; what it sent before still goes to the upstream. */
@@ -76,15 +79,27 @@ export class Tunnel implements SelfWritten, Waiting {
     this.#ends.upstream.destroy();
   }
 
-  #look(socket: Socket): void {
+  #look(socket: Socket, boundary: FrameBoundary): void {
     // The close that follows says all.
     socket.on("error", () => undefined);
-    socket.on("data", this.#touch).pause();
+    const pass = (piece: Buffer): void => {
+      this.sinceAt = this.#ends.watch.clock.now();
+      boundary.pass(piece);
+    };
+    socket.on("data", pass).pause();
     socket.once("close", this.#closed);
   }
 
-  readonly #touch = (): void => {
-    this.sinceAt = this.#ends.watch.clock.now();
+  readonly #sayGoodbye = (): void => {
+    const { upstream } = this.#ends;
+    const client = this.#client;
+    if (client === undefined || client.destroyed || upstream.destroyed) return this.#finish();
+    // What comes from here on would stand behind the last frame.
+    upstream.unpipe(client).resume();
+    client.unpipe(upstream).resume();
+    if (this.#toClient.isOpen && client.writable) client.write(serverGoodbye());
+    if (this.#toUpstream.isOpen && upstream.writable) upstream.write(clientGoodbye());
+    this.#finish();
   };
 
   readonly #closed = (): void => {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import { turns, until } from "@apiforge/testing";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
@@ -237,13 +237,45 @@ test("a client that does not read holds back its upstream", async () => {
   await until("all has come", () => got === 64);
 });
 
-test("a server that stops closes them, and does not wait for its deadline", async () => {
+test("a server that stops says goodbye to both sides, and does not wait for its deadline", async () => {
   const echo = await startEcho();
   const gateway = await gatewayTo(echo.url);
   const socket = open(gateway);
   await once(socket, "open");
+  socket.send("x".repeat(70_000));
+  await once(socket, "message");
+  const [behind] = echo.server.clients;
+  const closed = once(socket, "close");
+  const closedBehind = behind === undefined ? undefined : once(behind, "close");
+  await gateway.edge.close();
+  expect([(await closed)[0], (await closedBehind)?.[0]]).toEqual([1_001, 1_001]);
+  await until("the upstream is rid of it", () => echo.server.clients.size === 0);
+});
+
+test("in the middle of a frame nothing is put between its bytes", async () => {
+  const key = "dGhlIHNhbXBsZSBub25jZQ==";
+  const upstream = await startRawUpstream((raw) => {
+    raw.write(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    );
+    raw.write(Buffer.from([0x81, 126, 1, 0, 0x61]));
+  });
+  closing.push(() => upstream.close());
+  const gateway = await gatewayTo(upstream.url);
+  const socket = connect(gateway.port, "127.0.0.1");
+  const pieces: Buffer[] = [];
+  socket.on("data", (piece: Buffer) => pieces.push(piece));
+  socket.write(
+    `GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+  );
+  const body = (): Buffer => {
+    const all = Buffer.concat(pieces);
+    return all.subarray(all.indexOf("\r\n\r\n") + 4);
+  };
+  const begun = Buffer.from([0x81, 126, 1, 0, 0x61]);
+  await until("half a frame has come", () => body().equals(begun));
   const closed = once(socket, "close");
   await gateway.edge.close();
-  expect((await closed)[0]).toBe(1_006);
-  await until("the upstream is rid of it", () => echo.server.clients.size === 0);
+  await closed;
+  expect(body()).toEqual(begun);
 });
