@@ -39,7 +39,8 @@ export class Endpoint {
   readonly #channelSettings: ChannelSettings;
   #tls: UpstreamTls;
   #channel: Channel | undefined;
-  #pool: Pool;
+  /** Made by the first request, which loads undici, 60 ms once: a server whose routes are not asked does without. */
+  #pool: Pool | undefined;
 
   /** @throws {TypeError} for what is no URL of http or https, or has more than a path. */
   constructor(
@@ -58,9 +59,8 @@ export class Endpoint {
     this.#channelSettings = { connectMs, connections, clock };
     this.#tls = tls;
     this.#connect = { ...tls, timeout: connectMs };
-    const { Pool: UndiciPool } = loadUndici();
     this.#makePool = () =>
-      new UndiciPool(origin, {
+      new (loadUndici().Pool)(origin, {
         connections,
         connect: this.#connect,
         // Offered unless it is refused; Attempt reads raw lines, of which HTTP/2 has none.
@@ -72,7 +72,6 @@ export class Endpoint {
       });
     this.#health =
       health && new Health(origin, clock, { ...health, path: this.basePath + health.path });
-    this.#pool = this.#makePool();
   }
 
   /** False when it has said so itself; see {@link HealthOptions}. */
@@ -106,6 +105,7 @@ export class Endpoint {
 
   /** Sends one request; everything else is told to `handler`. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#pool ??= this.#makePool();
     this.#pool.dispatch(options, handler);
   }
 
@@ -127,7 +127,8 @@ export class Endpoint {
 
   #retire(): void {
     const pool = this.#pool;
-    this.#pool = this.#makePool();
+    if (pool === undefined) return;
+    this.#pool = undefined;
     this.#closing.set(
       pool,
       pool.close().finally(() => this.#closing.delete(pool)),
