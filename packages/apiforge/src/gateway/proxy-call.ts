@@ -166,6 +166,8 @@ export class ProxyCall implements AttemptOwner {
   }
 
   failed(_attempt: Attempt, failure: UpstreamFailure): void {
+    // Of an answer that another one took the place of, which a slow client may not have yet.
+    if (this.#isSettled) return;
     if (failure.cause instanceof BodyTooLarge) return this.#refuseBody();
     if (failure.cause instanceof BodyCutShort) return this.#clientClosed();
     const isSlow = failure.type === "http_response_timeout";

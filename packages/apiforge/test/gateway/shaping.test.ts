@@ -222,6 +222,28 @@ describe("errors of an upstream", () => {
     expect(await codeOf(answer)).toEqual(told);
   });
 
+  test("are told once, though the body that nobody gets breaks off at once", async () => {
+    const head =
+      "HTTP/1.1 500 No\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+    const breaking = await startRawUpstream((socket) => void socket.end(`${head}${secret}`));
+    const proxy = { replies: { 200: account } };
+    const upstreamOptions = { retry: { attempts: 1 }, breaker: { failures: 1_000 } };
+    const declared = await startGateway([breaking.url], { proxy, upstreamOptions });
+    gateways.push(declared);
+    const requests = 20;
+    for (let request = 0; request < requests; request++) {
+      expect(await codeOf(await fetch(declared.url))).toEqual([
+        502,
+        "upstream_failed",
+        "api_error",
+      ]);
+    }
+    await until("every attempt has ended", () => declared.behind.states[0]?.pending === 0);
+    await breaking.close();
+    const told = declared.lines.filter(({ level }) => level === "error" || level === "warn");
+    expect(told.length).toBe(requests);
+  });
+
   test("that are declared have the fields that are declared", async () => {
     const declared = await gateway({
       replies: { 200: account, 500: z.object({ reason: z.string() }) },
