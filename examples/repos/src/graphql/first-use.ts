@@ -1,8 +1,8 @@
 import type { Documents, GraphQLServer } from "./server.ts";
 
 /**
- * The GraphQL server, whose 600 modules are loaded with its first request: they take 15 of the
- * 135 MB of an idle server, and 0.2 s of its start. Until it is {@link prepare | prepared} it cannot serve.
+ * The GraphQL server, whose 600 modules are loaded with its first request: they take 15 MB
+ * of a process. Until it is {@link prepare | prepared} it cannot serve.
  */
 export class FirstUse {
   readonly #documents: Documents;

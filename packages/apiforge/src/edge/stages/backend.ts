@@ -18,6 +18,7 @@ import { edgeError } from "../errors.ts";
 import type { ErrorHooks } from "../evidence/error-hooks.ts";
 import type { Exchange, RequestInfo } from "../exchange.ts";
 import { createList, type List } from "../list.ts";
+import { keyInProgress, keyReused } from "../idempotency-refusals.ts";
 import type { Outgoing } from "../outgoing.ts";
 import type { AnyHandlerContext, Reply, Route } from "../route.ts";
 import type { Stage } from "../stage.ts";
@@ -125,16 +126,9 @@ function runners(route: Route, services: BackendServices, shapeReply: ShapeReply
 function settled(outcome: WriteOutcome): Outgoing {
   switch (outcome.outcome) {
     case "in_flight":
-      throw edgeError(
-        "idempotency_in_progress",
-        "A request with this idempotency key is still running; try again shortly",
-        { retryAfterSeconds },
-      );
+      throw keyInProgress();
     case "mismatch":
-      throw edgeError(
-        "idempotency_key_reused",
-        "This idempotency key was used for a different request; choose a new one",
-      );
+      throw keyReused();
     case "fresh":
     case "replayed":
       return { answer: outcome.answer, seq: outcome.seq, isReplay: outcome.outcome === "replayed" };

@@ -2,13 +2,11 @@ import type { ServerResponse } from "node:http";
 
 import type { Durable, UpstreamCallStart } from "../../durable/index.ts";
 import type { UpstreamAnswer } from "../../store/index.ts";
-import { edgeError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
+import { keyInProgress, keyReused } from "../idempotency-refusals.ts";
 import { plainAnswer, type Outgoing } from "../outgoing.ts";
 import type { AnswerTurn, RelayKeys, SelfWritten } from "../relay.ts";
 import type { Stage } from "../stage.ts";
-
-const retryAfterSeconds = 1;
 
 /**
  * The stage that records a keyed request to an upstream before it is sent, and answers one whose key is
@@ -37,16 +35,9 @@ function known(
 ): Outgoing {
   switch (start.outcome) {
     case "in_flight":
-      throw edgeError(
-        "idempotency_in_progress",
-        "A request with this idempotency key is still running; try again shortly",
-        { retryAfterSeconds },
-      );
+      throw keyInProgress();
     case "mismatch":
-      throw edgeError(
-        "idempotency_key_reused",
-        "This idempotency key was used for a different request; choose a new one",
-      );
+      throw keyReused();
     case "unknown":
       throw keys.unknownOutcome();
     case "answered": {
