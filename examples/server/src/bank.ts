@@ -30,10 +30,17 @@ export async function connectBank(config: Config, environment: NodeJS.ProcessEnv
 
 /** Undefined for a data folder that cannot be written, of which the store says what to do. */
 async function ownAuthority(folder: string): Promise<string | undefined> {
-  return openBankingCertificates(folder).then(
-    ({ authorityFile }) => authorityFile,
-    () => undefined,
-  );
+  try {
+    return (await openBankingCertificates(folder)).authorityFile;
+  } catch (error) {
+    if (isRefusedWrite(error)) return undefined;
+    throw error;
+  }
+}
+
+function isRefusedWrite(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "EACCES" || code === "EPERM" || code === "EROFS";
 }
 
 async function ownService({ tlsKeyFile }: Config): Promise<string> {
