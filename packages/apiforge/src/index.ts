@@ -61,6 +61,7 @@ export {
   type BatchReader,
   type CatchUp,
   type ConsumerContext,
+  type MissedEvents,
   type ConsumerDefinition,
   type EnqueueOptions,
   type EventDefinition,

@@ -32,6 +32,7 @@ export {
   defineEvent,
   defineJob,
   type ConsumerContext,
+  type MissedEvents,
   type ConsumerDefinition,
   type EnqueueOptions,
   type EventDefinition,

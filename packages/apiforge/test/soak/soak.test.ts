@@ -28,7 +28,7 @@ const mostLogBytes = 160 * 2 ** 20;
 const mostMemoryGrowth = 1.2;
 const mostRowGrowth = 1.5;
 
-/** Tables that retention keeps from growing. The log of events is kept for its readers. */
+/** Tables that retention keeps from growing. */
 const sweptTables = [
   "forge_jobs",
   "forge_job_packs",
@@ -38,6 +38,7 @@ const sweptTables = [
   "forge_batches",
   "forge_batch_outcomes",
   "forge_schedule_ticks",
+  "forge_events",
 ];
 
 interface Sample {
@@ -56,6 +57,7 @@ test("memory, log and tables stay flat", { timeout: runMs + 60_000 }, async () =
   const durable = createDurable({
     ...{ store, clock, log: silentLog, consumers: [], ...definitions },
     ...{ idempotencyRetention: "3m", completedJobRetention: "3m", tickRetention: "3m" },
+    eventRetention: "3m",
   });
   try {
     await durable.start();
