@@ -2,7 +2,9 @@
 import { checkCommand } from "./check.ts";
 import { explainCommand } from "./explain.ts";
 import { routesCommand } from "./routes.ts";
+import { settleCommand } from "./settle.ts";
 import { startCommand } from "./start.ts";
+import { upstreamCallsCommand } from "./upstream-calls.ts";
 
 const usage = `Usage: apiforge <command> [options]
 
@@ -11,11 +13,15 @@ const usage = `Usage: apiforge <command> [options]
   routes    shows the route table
   explain   METHOD PATH: which stages a request passes, and which would refuse it
 
+  upstream-calls [--unknown] [--json]: calls of upstreams under idempotency keys
+  settle    KEY --answer STATUS [--body FILE] [--content-type TYPE], or KEY --nothing-done:
+            ends a call whose outcome is unknown, as it was found to be
+
 Options of check, routes and explain:
   --json            the same for programs
 Options of explain:
   --token <token>, --header "Name: value", --body <json>: of the request
-Options of all commands:
+Options of start, check, routes and explain:
   --config <file>   default apiforge.config.ts, .js, .mjs or .json in this folder`;
 
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | undefined>>> =
@@ -24,6 +30,8 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
     check: checkCommand,
     routes: routesCommand,
     explain: explainCommand,
+    "upstream-calls": upstreamCallsCommand,
+    settle: settleCommand,
   };
 
 const [name = "help", ...args] = process.argv.slice(2);

@@ -435,4 +435,6 @@ export interface Store {
 }
 
 /** The reading side of a store, for programs beside the server. */
-export type StoreReads = Pick<Store, "read" | "close">;
+export type StoreReads = Pick<Store, "read" | "close"> & {
+  readonly upstreamCalls: Pick<UpstreamCallStore, "list">;
+};
