@@ -166,6 +166,7 @@ export {
   type ProxyOptions,
   type Purge,
   type HeadChanges,
+  type HeadDeclaration,
   type RelayedAnswer,
   type RelayedRequest,
   type RequestChanges,

@@ -7,6 +7,7 @@ import {
 import type { UpstreamOptions } from "../../gateway/index.ts";
 import { durationMs, type Duration } from "../../kernel/index.ts";
 import type {
+  CacheConfig,
   GatewayConfig,
   GatewayLimits,
   IssuerConfig,
@@ -16,6 +17,7 @@ import type {
   RouteConfig,
   UpstreamConfig,
 } from "./gateway-config.ts";
+import { headShape } from "./head-shape.ts";
 import {
   choice,
   count,
@@ -116,6 +118,11 @@ const policyFields = {
   unknownFields: oneOf(["refuse", "remove", "keep"]),
   tags: words,
   deprecated: anyObject,
+  cache: choice((value) =>
+    typeof value === "boolean" ? yes : text("true, false or the name of a cache"),
+  ),
+  request: headShape("request"),
+  response: headShape("response"),
 };
 
 const policy = object<PolicyConfig>({}, policyFields);
@@ -227,6 +234,9 @@ const upstream = object<UpstreamConfig>(
   },
 );
 
+const cacheBytes = count(1, 1_099_511_627_776, " bytes");
+const cache = object<CacheConfig>({}, { maxBytes: cacheBytes, maxEntryBytes: cacheBytes });
+
 const issuer = object<IssuerConfig>(
   {
     issuer: text("the exact iss of its tokens"),
@@ -284,6 +294,7 @@ export const gatewayShape: Shape = object<GatewayConfig>(
   {
     routes: list(yes, "a list of routes"),
     policies: record(namePattern, nameExpected, policy),
+    caches: record(namePattern, nameExpected, cache),
     defaults: policy,
     issuers: list(issuer, "a list of issuers"),
     cors,
