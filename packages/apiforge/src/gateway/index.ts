@@ -28,7 +28,12 @@ export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
 export type { UpstreamTls, UpstreamTlsFiles } from "./upstream-tls.ts";
-export type { HealthOptions } from "./health.ts";
+export type {
+  GrpcHealthOptions,
+  HealthOptions,
+  HealthRhythm,
+  HttpHealthOptions,
+} from "./health.ts";
 export {
   upstream,
   type EndpointState,
