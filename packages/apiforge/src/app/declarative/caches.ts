@@ -80,6 +80,8 @@ function versionOf(wanting: readonly RouteConfig[], config: GatewayConfig): stri
       maxInFlight: _maxInFlight,
       roles: _roles,
       scopes: _scopes,
+      shadow: _shadow,
+      stickyBy: _stickyBy,
       summary: _summary,
       tags: _tags,
       ...deciding

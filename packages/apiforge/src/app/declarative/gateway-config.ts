@@ -8,7 +8,13 @@ import type {
   SubjectPart,
   TrustedIssuer,
 } from "../../edge/index.ts";
-import type { ProxyOptions, ResponseCacheOptions, UpstreamOptions } from "../../gateway/index.ts";
+import type {
+  Canary,
+  ProxyOptions,
+  ResponseCacheOptions,
+  ShadowOptions,
+  UpstreamOptions,
+} from "../../gateway/index.ts";
 import type { JsonSchema, Schema } from "../../schema/index.ts";
 
 /** A service behind the gateway; see {@link UpstreamOptions}. Its name is its key in the configuration. */
@@ -68,6 +74,7 @@ export interface PolicyConfig extends Pick<
   | "deprecated"
   | "request"
   | "response"
+  | "stickyBy"
 > {
   /** Default none. Those of all policies of a route and its own count together. */
   readonly limits?: LimitsConfig;
@@ -76,6 +83,22 @@ export interface PolicyConfig extends Pick<
    * `responses`, which need not be declared. What may be kept and for how long the upstream says, or `response.headers.set`. Default false.
    */
   readonly cache?: boolean | string;
+  /** Other upstreams for a share of the requests, or for those with a field or cookie; the first that fits counts. Default none; not together with `cache`. */
+  readonly canaries?: readonly CanaryConfig[];
+  /** Gets copies of requests; false: nobody, whatever a policy says. Default nobody. */
+  readonly shadow?: ShadowConfig | false;
+}
+
+/** See {@link Canary}. */
+export interface CanaryConfig extends Omit<Canary, "upstream"> {
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+}
+
+/** See {@link ShadowOptions}. */
+export interface ShadowConfig extends Omit<ShadowOptions, "upstream"> {
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
 }
 
 /** Room for stored answers; see {@link ResponseCacheOptions}. */

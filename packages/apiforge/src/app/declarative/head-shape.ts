@@ -7,8 +7,8 @@ import {
 import type { ConfigPath, Problems } from "./problem.ts";
 import { isObject, list, object, record, text, type Shape } from "./shape.ts";
 
-/** RFC 9110 section 5.1. */
-const fieldName = /^[\w!#$%&'*+.^`|~-]+$/;
+/** RFC 9110 section 5.1; what a cookie may be called, too. */
+export const fieldName = /^[\w!#$%&'*+.^`|~-]+$/;
 const fieldText = text("a text of one line", /^[\t\x20-\x7e\x80-\xff]*$/);
 
 const shapeOfChanges = object<HeadChanges>(

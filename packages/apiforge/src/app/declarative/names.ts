@@ -3,9 +3,12 @@ import { nearest } from "./nearest.ts";
 import type { ConfigPath, Problems } from "./problem.ts";
 import { isObject } from "./shape.ts";
 
+/** Where policies and routes name something. */
+type PolicyNames = "cache" | "canaries" | "shadow";
+
 /** Whatever else is wrong with an entry, the names in it must be those of something. */
 export function refuseUnknownNames(
-  entry: Pick<RouteConfig, "upstream" | "policies" | "cache">,
+  entry: Pick<RouteConfig, "upstream" | "policies" | PolicyNames>,
   at: ConfigPath,
   config: GatewayConfig,
   problems: Problems,
@@ -29,12 +32,23 @@ export function refuseUnknownInPolicies(config: GatewayConfig, problems: Problem
 }
 
 function refuseUnknownInPolicy(
-  { cache }: Pick<PolicyConfig, "cache">,
+  { cache, canaries, shadow }: Pick<PolicyConfig, PolicyNames>,
   at: ConfigPath,
   config: GatewayConfig,
   problems: Problems,
 ): void {
   refuseUnknown(cache, "cache", config.caches, [...at, "cache"], problems);
+  const others = [
+    ...(Array.isArray(canaries)
+      ? canaries.map((canary: unknown, place) => [["canaries", place], canary] as const)
+      : []),
+    [["shadow"], shadow] as const,
+  ];
+  for (const [path, other] of others) {
+    if (!isObject(other)) continue;
+    const name = other["upstream"];
+    refuseUnknown(name, "upstream", config.upstreams, [...at, ...path, "upstream"], problems);
+  }
 }
 
 function refuseUnknown(

@@ -5,7 +5,7 @@ import type { GatewayConfig, OpenApiConfig, RouteConfig, RouteEntry } from "./ga
 import { isObject } from "./shape.ts";
 import { isSchema } from "./json-schema.ts";
 import type { ConfigPath, Problems } from "./problem.ts";
-import { cacheName, prefixOf, schemaNames, settingsOf } from "./settings.ts";
+import { cacheName, prefixOf, schemaNames, settingsOf, type RouteSettings } from "./settings.ts";
 
 /** Routes with the place of the configuration where they stand. */
 export interface PlacedRoutes {
@@ -75,22 +75,65 @@ export function routesOf(
   parts: RouteParts,
 ): MadeRoutes {
   if (!isRouteConfig(entry)) return { routes: [entry].flat(), options: undefined };
-  const { problems, upstreams } = parts;
+  const { problems } = parts;
   const strips = prefixFits(entry, at, problems);
   const fits = refuseBadSchemas(entry, at, problems);
-  const { cache: wanted, ...settings } = settingsOf(entry, parts.config);
-  const name = cacheName(wanted);
-  const cache = name === undefined ? undefined : parts.caches.get(name)?.cache;
-  const upstream = upstreams.get(entry.upstream);
-  if (!strips || !fits || upstream === undefined) return noRoutes;
-  if (name !== undefined && cache === undefined) return noRoutes;
+  const settings = settingsOf(entry, parts.config);
+  const isPlain = refuseCachedCanaries(settings, at, problems);
+  const named = namedParts(entry, settings, parts);
+  if (!strips || !fits || !isPlain || named === undefined) return noRoutes;
   try {
-    const options = { ...settings, upstream, ...(cache && { cache }) };
+    const { cache: _cache, canaries: _canaries, shadow: _shadow, ...own } = settings;
+    const options = { ...own, ...named };
     return { routes: defineProxy(options), options };
   } catch (error) {
     problems.addError(at, error);
     return noRoutes;
   }
+}
+
+type NamedParts = Pick<ProxyOptions, "upstream" | "cache" | "canaries" | "shadow">;
+
+/** What a route names, looked up; undefined when something is wrong with one of them. */
+function namedParts(
+  entry: RouteConfig,
+  { cache, canaries = [], shadow }: RouteSettings,
+  { upstreams, caches }: RouteParts,
+): NamedParts | undefined {
+  const behind = <T extends { readonly upstream: string }>(naming: T) => {
+    const upstream = upstreams.get(naming.upstream);
+    return upstream === undefined ? [] : [{ ...naming, upstream }];
+  };
+  const upstream = upstreams.get(entry.upstream);
+  const others = canaries.flatMap(behind);
+  const copies = shadow ? behind(shadow) : [];
+  const name = cacheName(cache);
+  const kept = name === undefined ? undefined : caches.get(name);
+  const isMissing =
+    others.length < canaries.length ||
+    (shadow && copies.length === 0) ||
+    (name !== undefined && kept === undefined);
+  if (upstream === undefined || isMissing) return undefined;
+  return {
+    upstream,
+    ...(kept && { cache: kept.cache }),
+    ...(others.length === 0 ? {} : { canaries: others }),
+    ...(copies[0] && { shadow: copies[0] }),
+  };
+}
+
+function refuseCachedCanaries(
+  { cache, canaries = [] }: RouteSettings,
+  at: ConfigPath,
+  problems: Problems,
+): boolean {
+  if (cacheName(cache) === undefined || canaries.length === 0) return true;
+  problems.add(
+    [...at, "canaries"],
+    "do not go together with a cache, which would give one caller's canary to all others",
+    "Take one of them away: cache: false or canaries: [] where a policy has it.",
+  );
+  return false;
 }
 
 function prefixFits(entry: RouteConfig, at: ConfigPath, problems: Problems): boolean {

@@ -5,7 +5,9 @@ import { asSchema } from "./json-schema.ts";
 import { namedLimits, scopeOf } from "./limits.ts";
 
 /** What a route's own words, those of its policies and the defaults come to; names are not looked up. */
-export type RouteSettings = Omit<ProxyOptions, "upstream" | "cache"> & Pick<PolicyConfig, "cache">;
+export type RouteSettings = Omit<ProxyOptions, "upstream" | NamedSettings> &
+  Pick<PolicyConfig, NamedSettings>;
+type NamedSettings = "cache" | "canaries" | "shadow";
 
 /** @see {RouteSettings} */
 export function settingsOf(
