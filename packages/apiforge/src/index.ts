@@ -167,6 +167,7 @@ export {
   type ProxyOptions,
   type Purge,
   type HeadChanges,
+  type HeadDeclaration,
   type RelayedAnswer,
   type RelayedRequest,
   type RequestChanges,

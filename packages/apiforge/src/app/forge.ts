@@ -212,7 +212,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
-    caches?.close();
+    await caches.close();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
@@ -230,7 +230,9 @@ async function assemble(
       }
     },
     replace: ({ issuers = [], ...changes }) =>
-      edge.replace({ ...changes, verifier: verifierFor(issuers) }),
+      caches.change(changes.routes, () =>
+        edge.replace({ ...changes, verifier: verifierFor(issuers) }),
+      ),
     stop: () => (stopping ??= stop()),
     [Symbol.asyncDispose]: () => (stopping ??= stop()),
   };

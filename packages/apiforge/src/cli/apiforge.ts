@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { checkCommand } from "./check.ts";
 import { explainCommand } from "./explain.ts";
+import { purgeCommand } from "./purge.ts";
 import { routesCommand } from "./routes.ts";
 import { settleCommand } from "./settle.ts";
 import { startCommand } from "./start.ts";
@@ -12,6 +13,7 @@ const usage = `Usage: apiforge <command> [options]
   check     checks the whole configuration; exit code 1 when something is wrong
   routes    shows the route table
   explain   METHOD PATH: which stages a request passes, and which would refuse it
+  purge     TAG…: takes stored answers out of the caches of all servers on the store of this environment
 
   upstream-calls [--unknown] [--json]: calls of upstreams under idempotency keys
   settle    KEY --answer STATUS [--body FILE] [--content-type TYPE], or KEY --nothing-done:
@@ -21,6 +23,8 @@ Options of check, routes and explain:
   --json            the same for programs
 Options of explain:
   --token <token>, --header "Name: value", --body <json>: of the request
+Options of purge:
+  --prefix <path>, --all: besides or instead of tags; --cache <name>: only of that one
 Options of start, check, routes and explain:
   --config <file>   default apiforge.config.ts, .js, .mjs or .json in this folder`;
 
@@ -30,6 +34,7 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
     check: checkCommand,
     routes: routesCommand,
     explain: explainCommand,
+    purge: purgeCommand,
     "upstream-calls": upstreamCallsCommand,
     settle: settleCommand,
   };

@@ -5,7 +5,7 @@ import { systemClock, type Metric } from "../../kernel/index.ts";
 import type { Config } from "../config.ts";
 import { createForge, type Forge, type ForgeChanges, type ForgeOptions } from "../forge.ts";
 import { apiKeys } from "../keys/api-keys.ts";
-import { compileGateway, type Compiled, type CompiledGateway } from "./compile.ts";
+import { compileGateway, type Compiled, type CompiledGateway, type Makers } from "./compile.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { digestOf, revisionOf, type Change, type Revision } from "./revision.ts";
 import { revisionRoute } from "./revision-route.ts";
@@ -188,17 +188,7 @@ export async function serveGateway(
   const changing = new ChangingGateway(first);
   const forge = await changing.open(options);
   const compile = (config: unknown): Compiled =>
-    compileGateway(config, settings, (name, wanted, make) => {
-      const known = [changing.current, changing.previous].flatMap((served) => served ?? []);
-      const same = known.find(
-        ({
-          compiled: {
-            config: { upstreams },
-          },
-        }) => isDeepStrictEqual(upstreams[name], wanted),
-      );
-      return same?.compiled.upstreams.get(name) ?? make();
-    });
+    compileGateway(config, settings, makersBeside(changing));
   return {
     ...forge,
     get revision() {
@@ -208,6 +198,21 @@ export async function serveGateway(
       changing.change(() => compile(config), changed),
     refuse: (problems) => changing.refuse(problems),
     rollback: () => changing.rollback(),
+  };
+}
+
+/** What is served, or was before, is used on where the same is wanted: it goes on with what it knows. */
+function makersBeside(changing: ChangingGateway): Makers {
+  const known = [changing.current, changing.previous].flatMap((served) => served?.compiled ?? []);
+  return {
+    upstream(name, wanted, make) {
+      const same = known.find(({ config }) => isDeepStrictEqual(config.upstreams[name], wanted));
+      return same?.upstreams.get(name) ?? make();
+    },
+    cache(wanted, make) {
+      const all = known.flatMap(({ caches }) => caches);
+      return all.find(({ plan }) => isDeepStrictEqual(plan, wanted))?.cache ?? make();
+    },
   };
 }
 
