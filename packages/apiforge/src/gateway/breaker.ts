@@ -22,7 +22,8 @@ export class Breaker {
   #nextOpenMs: number;
   /** By the clock; 0 while it is closed. */
   #openUntilAt = 0;
-  #isProbing = false;
+  /** Whose request finds out whether it is back. */
+  #probe: object | undefined;
 
   constructor(clock: Clock, { failures = 5, openMs = 5_000 }: BreakerOptions = {}) {
     this.#clock = clock;
@@ -39,28 +40,29 @@ export class Breaker {
   /** Whether a request may pass now. */
   get allows(): boolean {
     if (this.#openUntilAt === 0) return true;
-    return !this.#isProbing && this.#clock.now() >= this.#openUntilAt;
+    return this.#probe === undefined && this.#clock.now() >= this.#openUntilAt;
   }
 
-  /** A request passes that {@link allows} let. */
-  begin(): void {
-    if (this.#openUntilAt !== 0) this.#isProbing = true;
+  /** A request of `by` passes that {@link allows} let. */
+  begin(by: object): void {
+    if (this.#openUntilAt !== 0) this.#probe = by;
   }
 
-  /** It is over, whatever came of it. */
-  end(): void {
-    this.#isProbing = false;
+  /** It is over, whatever came of it. One that began before is not the probe. */
+  end(by: object): void {
+    if (this.#probe === by) this.#probe = undefined;
   }
 
   /** A head has come, so it is there. Only a whole answer makes its failures forgotten: a stream may last for hours, or be cut. */
   answer(): void {
     this.#openUntilAt = 0;
+    this.#probe = undefined;
   }
 
   /** A whole answer has come. */
   succeed(): void {
     this.#inARow = 0;
-    this.#openUntilAt = 0;
+    this.answer();
     this.#nextOpenMs = this.#openMs;
   }
 

@@ -189,7 +189,7 @@ export class ProxyCall implements AttemptOwner {
     endpoint.pending -= 1;
     if (how === "cut") endpoint.breaker.fail();
     else if (how === "whole" && !isFault(status)) endpoint.breaker.succeed();
-    endpoint.breaker.end();
+    endpoint.breaker.end(this);
     this.#lastEndpoint = endpoint;
     this.#endpoint = undefined;
     this.#plan.upstream.leave();
@@ -244,7 +244,7 @@ export class ProxyCall implements AttemptOwner {
     if (endpoint === undefined) return this.#refuse(notSent("destination_unavailable"));
     if (!upstream.enter()) return this.#refuse(notSent("connection_limit_reached"));
     endpoint.pending += 1;
-    endpoint.breaker.begin();
+    endpoint.breaker.begin(this);
     this.#endpoint = endpoint;
     this.#attempts += 1;
     this.#attempt = new Attempt(this, upstream.watch);

@@ -76,7 +76,7 @@ class Copy implements AttemptOwner {
   send({ method, path, headers, body }: CopiedRequest): void {
     const endpoint = this.#endpoint;
     endpoint.pending += 1;
-    endpoint.breaker.begin();
+    endpoint.breaker.begin(this);
     const attempt = new Attempt(this, this.#upstream.watch);
     const options: Dispatcher.DispatchOptions = {
       method,
@@ -110,7 +110,7 @@ class Copy implements AttemptOwner {
     const endpoint = this.#endpoint;
     endpoint.pending -= 1;
     if (how === "whole") endpoint.breaker.succeed();
-    endpoint.breaker.end();
+    endpoint.breaker.end(this);
     this.#upstream.leave();
     this.#over();
   }

@@ -222,18 +222,38 @@ test("whatever the order, retries are at most a fifth of the requests, and three
 test("a half-open breaker lets one request pass at a time, and doubles its time when that fails", () => {
   const clock = new ManualClock();
   const breaker = new Breaker(clock, { failures: 1, openMs: 1_000 });
-  breaker.begin();
+  const [first, probe] = [{}, {}];
+  breaker.begin(first);
   breaker.fail();
-  breaker.end();
+  breaker.end(first);
   expect(breaker.allows).toBe(false);
   clock.advance(1_000);
   expect(breaker.state).toBe("half-open");
-  breaker.begin();
+  breaker.begin(probe);
   expect(breaker.allows).toBe(false);
-  breaker.end();
+  breaker.end(probe);
   breaker.fail();
   clock.advance(1_999);
   expect(breaker.state).toBe("open");
   clock.advance(1);
+  expect(breaker.allows).toBe(true);
+});
+
+test("a request that began before the breaker opened makes no room for a second probe, and an answered probe takes none", () => {
+  const clock = new ManualClock();
+  const breaker = new Breaker(clock, { failures: 1, openMs: 1_000 });
+  const [before, probe, after] = [{}, {}, {}];
+  breaker.begin(before);
+  breaker.fail();
+  clock.advance(1_000);
+  breaker.begin(probe);
+  breaker.end(before);
+  expect(breaker.allows).toBe(false);
+  // A stream that lasts.
+  breaker.answer();
+  breaker.begin(after);
+  breaker.fail();
+  clock.advance(2_000);
+  expect(breaker.state).toBe("half-open");
   expect(breaker.allows).toBe(true);
 });

@@ -106,7 +106,7 @@ export class GrpcCall {
     if (endpoint === undefined) return this.#fail(notSent("destination_unavailable"));
     if (!upstream.enter()) return this.#fail(notSent("connection_limit_reached"));
     endpoint.pending += 1;
-    endpoint.breaker.begin();
+    endpoint.breaker.begin(this);
     this.#endpoint = endpoint;
     this.#attempts += 1;
     try {
@@ -218,7 +218,7 @@ export class GrpcCall {
     if (endpoint === undefined) return;
     this.#endpoint = undefined;
     endpoint.pending -= 1;
-    endpoint.breaker.end();
+    endpoint.breaker.end(this);
     this.#plan.upstream.leave();
   }
 
