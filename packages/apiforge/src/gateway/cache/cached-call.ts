@@ -149,6 +149,8 @@ export class CachedCall implements Responder {
       now,
       isPersonal,
     );
+    const giveBack = this.#plan.cache.store.lend(stored);
+    if (giveBack !== undefined) exchange.reply.raw.once("close", giveBack);
     exchange.putHeader("cache-status", cacheStatus);
     this.#responder.answer(exchange, { ...plainAnswer(selfWritten.status), selfWritten });
   }
