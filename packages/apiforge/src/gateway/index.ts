@@ -23,7 +23,7 @@ export type {
   TransformRequest,
   TransformResponse,
 } from "./shaping-hooks.ts";
-export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
+export { defineGrpc, isGrpcName, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

@@ -47,7 +47,8 @@ export async function explainRequest(
       backend: backendText(route, gateway),
       endpoints:
         entry === undefined ? [] : (gateway.config.upstreams[entry.upstream]?.endpoints ?? []),
-      upstreamPath: entry && upstreamPath(request.path, prefixOf(entry)),
+      upstreamPath:
+        entry && upstreamPath(request.path, "grpc" in entry ? undefined : prefixOf(entry)),
     },
     stages: stageLines(route, gateway, everywhere),
   };

@@ -13,7 +13,12 @@ import {
 } from "../../../src/gateway/index.ts";
 import { startTls } from "../../edge/http2/http2-harness.ts";
 import { startGateway, startRawUpstream, type GatewayHarness } from "../gateway-harness.ts";
-import { readingClient, unreadingClient, watchServers, type WatchedServers } from "../unreading-client.ts";
+import {
+  readingClient,
+  unreadingClient,
+  watchServers,
+  type WatchedServers,
+} from "../unreading-client.ts";
 
 const clients = 1_000;
 const bodyBytes = 524_288;
