@@ -62,6 +62,7 @@ export {
   type BatchReader,
   type CatchUp,
   type ConsumerContext,
+  type MissedEvents,
   type ConsumerDefinition,
   type EnqueueOptions,
   type EventDefinition,

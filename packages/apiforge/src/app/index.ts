@@ -47,4 +47,6 @@ export {
   type ForgeOptions,
 } from "./forge.ts";
 export { runForge } from "./run.ts";
+export { listUpstreamCalls, settleUpstreamCall, type UpstreamCallRow } from "./upstream-calls.ts";
+export type { UpstreamCallSettlement } from "../store/index.ts";
 export { defineMigration, type System } from "./system.ts";
