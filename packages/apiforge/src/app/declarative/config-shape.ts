@@ -4,7 +4,12 @@ import {
   type LimitOptions,
   type ServerLimits,
 } from "../../edge/index.ts";
-import type { GrpcHealthOptions, HttpHealthOptions, UpstreamOptions } from "../../gateway/index.ts";
+import {
+  isGrpcName,
+  type GrpcHealthOptions,
+  type HttpHealthOptions,
+  type UpstreamOptions,
+} from "../../gateway/index.ts";
 import { durationMs, type Duration } from "../../kernel/index.ts";
 import type {
   CacheConfig,
