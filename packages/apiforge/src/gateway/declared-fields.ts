@@ -49,7 +49,8 @@ export function reservedField(kind: HeadKind, name: string): string | undefined 
 
 /** Changes that every head of a kind gets on a route. */
 export class DeclaredFields {
-  readonly #gone: ReadonlySet<string>;
+  /** What others have said under these names, in lower case, is passed on to nobody. */
+  readonly gone: ReadonlySet<string>;
   readonly #added: readonly string[];
   readonly #names: ReadonlySet<string>;
 
@@ -61,7 +62,7 @@ export class DeclaredFields {
     }
     this.#added = added;
     this.#names = new Set(added.filter((_, index) => index % 2 === 0));
-    this.#gone = new Set([...remove.map((name) => checked(kind, name)), ...this.#names]);
+    this.gone = new Set([...remove.map((name) => checked(kind, name)), ...this.#names]);
   }
 
   /** True for a field that is set, name in lower case. */
@@ -71,7 +72,7 @@ export class DeclaredFields {
 
   /** `raw`, flat as `[name, value, …]`, with the changes. */
   applied<Field extends Buffer | string>(raw: readonly Field[]): (Field | string)[] {
-    return replacedFields(raw, this.#gone, this.#added);
+    return replacedFields(raw, this.gone, this.#added);
   }
 }
 

@@ -36,7 +36,7 @@ export class CachedCall implements Responder {
     this.#plan = plan;
     this.#exchange = exchange;
     this.#responder = responder;
-    this.#asked = askedRequest(exchange, plan.trustedPeers);
+    this.#asked = askedRequest(exchange, plan.trustedPeers, plan.withheld);
   }
 
   /** Answers out of the cache, or asks the upstream. */
