@@ -117,7 +117,7 @@ export class Shaping {
 
   /** Fields of clients that no upstream gets, in lower case; none where a hook may hand on what they say. */
   get withheld(): ReadonlySet<string> | undefined {
-    return this.transformRequest === undefined ? this.requestFields?.gone : undefined;
+    return this.transformRequest === undefined ? this.requestFields?.gone.all : undefined;
   }
 
   /** An answer's fields as the route's declaration and {@link TransformResponse} leave them. */
