@@ -52,8 +52,9 @@ export function origin({ request }: Exchange, trustedPeers: TrustedProxies): str
 
 /** The upstream sees the credentials too and may answer by anything in them, so they are part of who calls. */
 function callerOf({ principal, headers }: Exchange): string {
-  const { authorization = "" } = headers;
+  const { authorization = "", cookie = "" } = headers;
   const key = headers["x-api-key"] ?? "";
-  const parts = [principal?.tenant, principal?.subject, principal?.certificate, authorization, key];
+  const { tenant, subject, certificate } = principal ?? {};
+  const parts = [tenant, subject, certificate, authorization, key, cookie];
   return hash("sha256", JSON.stringify(parts), "base64url");
 }
