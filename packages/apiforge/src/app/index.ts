@@ -40,5 +40,7 @@ export {
   type ForgeChanges,
   type ForgeOptions,
 } from "./forge.ts";
+export { workerLink } from "./processes/worker-link.ts";
 export { runForge } from "./run.ts";
+export type { Served } from "./served.ts";
 export { defineMigration, type System } from "./system.ts";

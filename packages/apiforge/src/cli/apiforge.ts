@@ -15,6 +15,8 @@ Options of check, routes and explain:
   --json            the same for programs
 Options of explain:
   --token <token>, --header "Name: value", --body <json>: of the request
+Options of start:
+  --processes <n>   that serve together, on PostgreSQL; default APIFORGE_PROCESSES, else 1
 Options of all commands:
   --config <file>   default apiforge.config.ts, .js, .mjs or .json in this folder`;
 
