@@ -79,6 +79,7 @@ export class Supervisor {
 
   /** Replaces all processes one after the other; once more from the beginning when that is under way. */
   restart(): void {
+    if (this.#isStopping) return;
     if (this.#restart !== undefined) {
       this.#isWantedAgain = true;
       return;

@@ -12,11 +12,7 @@ export async function work(
   make: () => Promise<Served>,
   link: WorkerLink,
 ): Promise<{ readonly url: string }> {
-  const served = await make().catch((error: unknown) => {
-    // Who catches it may leave the end to the event loop, which the channel would keep busy.
-    process.channel?.unref();
-    throw error;
-  });
+  const served = await make().catch(giveUp);
   let stopping: Promise<void> | undefined;
   function stop(): void {
     stopping ??= served.stop().then(
@@ -40,11 +36,24 @@ export async function work(
   process.once("SIGINT", stopOnSignal);
   // A terminal that is closed sends it to all; what it means is the supervisor's affair.
   process.on("SIGHUP", () => undefined);
-  if (!(await served.isReady())) throw new Error("The process has started, but is not ready");
-  const { url } = await served.listen();
+  const { url } = await listenWhenReady(served).catch(async (error: unknown) => {
+    await served.stop();
+    return giveUp(error);
+  });
   // Node ends a process at once whose supervisor is gone, requests under way or not.
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
   process.once("disconnect", stop);
   link.serving(url);
   return { url };
+}
+
+async function listenWhenReady(served: Served): Promise<{ readonly url: string }> {
+  if (await served.isReady()) return served.listen();
+  throw new Error("The process has started, but is not ready");
+}
+
+/** Who catches the error may leave the end to the event loop, which the channel would keep busy. */
+function giveUp(error: unknown): never {
+  process.channel?.unref();
+  throw error;
 }

@@ -66,8 +66,24 @@ test("several processes on the embedded database are refused with what to do", a
   const config = JSON.stringify({ upstreams: { files: { endpoints: ["http://127.0.0.1:9"] } } });
   const folder = await folderWith("apiforge.config.json", config);
   const { exitCode, stderr } = await runCli(folder, "start", "--processes", "2");
-  expect(exitCode).toBe(2);
+  expect(exitCode).toBe(1);
   expect(stderr).toContain("Set DATABASE_URL to a PostgreSQL, or APIFORGE_PROCESSES to 1.");
+});
+
+test("a port that is taken ends the start", async () => {
+  const taken = await startRawUpstream(() => undefined);
+  onTestFinished(() => taken.close());
+  const config = JSON.stringify({ upstreams: { files: { endpoints: [taken.url] } } });
+  const folder = await folderWith("apiforge.config.json", config);
+  const database = await createDatabase(postgresUrl());
+  onTestFinished(() => database[Symbol.asyncDispose]());
+  const started = spawnServer({
+    entry: cliEntry,
+    args: ["start", "--processes", "2"],
+    cwd: folder,
+    env: { PORT: new URL(taken.url).port, DATABASE_URL: database.url },
+  });
+  await expect(started).rejects.toThrow(/ended \(exit code 2\)[^]*EADDRINUSE/);
 });
 
 test("a number of processes that is none is told with all else that is wrong", async () => {
