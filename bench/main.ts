@@ -8,6 +8,7 @@ const usage = `Usage: npm run -w bench bench -- <name> [options]
   post        POST /api/projects against Fastify + PostgreSQL + Redis + BullMQ
   edge        GET with every stage on against Fastify, NestJS, Hono and Express
   gateway     requests passed on against nginx, HAProxy, Caddy and the proxies of Node
+  half-load   what gateways add to a request at half of what they can serve
   batch       a batch of 100,000 and of 1,000,000 items, and what small writes feel of it
   limits      one check of a limit, in memory, written behind and leased, and the memory of its callers
   reload      a gateway whose configuration changes under load: requests that fail
@@ -23,6 +24,7 @@ const programs: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["post", () => import("./post/run.ts")],
   ["edge", () => import("./edge/run.ts")],
   ["gateway", () => import("./gateway/run.ts")],
+  ["half-load", () => import("./gateway/half-load.ts")],
   ["batch", () => import("./batch/run.ts")],
   ["limits", () => import("./limits/run.ts")],
   ["reload", () => import("./reload/run.ts")],

@@ -221,7 +221,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
-    caches?.close();
+    await caches.close();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
@@ -239,7 +239,9 @@ async function assemble(
       }
     },
     replace: ({ issuers = [], ...changes }) =>
-      edge.replace({ ...changes, verifier: verifierFor(issuers) }),
+      caches.change(changes.routes, () =>
+        edge.replace({ ...changes, verifier: verifierFor(issuers) }),
+      ),
     isReady: async () => (await edge.inject({ url: "/health/ready" })).statusCode === 200,
     drain: () => edge.drain(),
     stop: () => (stopping ??= stop()),

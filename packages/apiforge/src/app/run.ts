@@ -1,11 +1,13 @@
 import { readSettings } from "./config.ts";
 import { appError } from "./errors.ts";
+import { measureBuffersWithTheHeap } from "./external-memory.ts";
 import { workerLink } from "./processes/worker-link.ts";
 import type { Served } from "./served.ts";
 
 /**
  * Serves until SIGTERM or SIGINT, then stops in order and exits with 0. A second signal ends the
- * process at once with 1. Resolves once requests are served, with where.
+ * process at once with 1. Resolves once requests are served, with where. The process is taken to do
+ * nothing else: its collector is told how a server uses memory.
  *
  * Given a function that makes what is served, it runs `APIFORGE_PROCESSES` processes of this program on one
  * address: the function is called in each of them, and this process supervises them; see
@@ -41,6 +43,7 @@ function notSeveral(): Error {
 async function runAlone(
   served: Pick<Served, "listen" | "stop">,
 ): Promise<{ readonly url: string }> {
+  measureBuffersWithTheHeap();
   const stop = (): void => {
     process.once("SIGTERM", () => process.exit(1));
     process.once("SIGINT", () => process.exit(1));

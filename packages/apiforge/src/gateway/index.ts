@@ -4,6 +4,7 @@ export { cachesOf } from "./cache/cached-relay.ts";
 export { isPurged, type Purge } from "./cache/memory-store.ts";
 export type { PurgeLog } from "./cache/purge-log.ts";
 export {
+  defaultCacheName,
   responseCache,
   type ResponseCache,
   type ResponseCacheOptions,
@@ -11,7 +12,8 @@ export {
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
 export type { Canary, RequestMark, StickyBy } from "./canary.ts";
 export type { ShadowOptions } from "./shadow.ts";
-export type { ShapingOptions } from "./shaping.ts";
+export type { HeadDeclaration, ShapingOptions } from "./shaping.ts";
+export { reservedField, type HeadKind } from "./declared-fields.ts";
 export type {
   HeadChanges,
   RelayedAnswer,
@@ -26,7 +28,12 @@ export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
 export type { UpstreamTls, UpstreamTlsFiles } from "./upstream-tls.ts";
-export type { HealthOptions } from "./health.ts";
+export type {
+  GrpcHealthOptions,
+  HealthOptions,
+  HealthRhythm,
+  HttpHealthOptions,
+} from "./health.ts";
 export {
   upstream,
   type EndpointState,

@@ -4,9 +4,10 @@ import {
   type LimitOptions,
   type ServerLimits,
 } from "../../edge/index.ts";
-import type { UpstreamOptions } from "../../gateway/index.ts";
+import type { GrpcHealthOptions, HttpHealthOptions, UpstreamOptions } from "../../gateway/index.ts";
 import { durationMs, type Duration } from "../../kernel/index.ts";
 import type {
+  CacheConfig,
   GatewayConfig,
   GatewayLimits,
   IssuerConfig,
@@ -16,6 +17,7 @@ import type {
   RouteConfig,
   UpstreamConfig,
 } from "./gateway-config.ts";
+import { headShape } from "./head-shape.ts";
 import {
   choice,
   count,
@@ -29,6 +31,7 @@ import {
   yesOrNo,
   type Shape,
 } from "./shape.ts";
+import { canariesShape, shadowShape, stickyShape } from "./ways-shape.ts";
 
 const longestMs = 86_400_000;
 const milliseconds = count(0, longestMs, " ms");
@@ -116,6 +119,14 @@ const policyFields = {
   unknownFields: oneOf(["refuse", "remove", "keep"]),
   tags: words,
   deprecated: anyObject,
+  cache: choice((value) =>
+    typeof value === "boolean" ? yes : text("true, false or the name of a cache"),
+  ),
+  canaries: canariesShape,
+  stickyBy: stickyShape,
+  shadow: shadowShape,
+  request: headShape("request"),
+  response: headShape("response"),
 };
 
 const policy = object<PolicyConfig>({}, policyFields);
@@ -169,6 +180,27 @@ const endpoint = leaf("an endpoint: http://host[:port][/path], or https", (value
   return /^https?:$/.test(protocol) && `${search}${hash}${username}` === "";
 });
 
+const rhythm = {
+  intervalMs: milliseconds,
+  timeoutMs: milliseconds,
+  failures: count(1, 1_000),
+  successes: count(1, 1_000),
+  random: aFunction,
+};
+const httpHealth = object<HttpHealthOptions>(
+  { path: text("a path such as /health", /^\//) },
+  rhythm,
+);
+const grpcHealth = object<GrpcHealthOptions>(
+  {
+    service: text(
+      "the full name of a service of gRPC, or an empty text for all of a server",
+      /^(?:[A-Za-z_][\w.]*)?$/,
+    ),
+  },
+  rhythm,
+);
+
 const upstream = object<UpstreamConfig>(
   { endpoints: list(endpoint, "a list of at least one endpoint", 1) },
   {
@@ -193,16 +225,7 @@ const upstream = object<UpstreamConfig>(
       {},
       { failures: count(1, 1_000_000), openMs: milliseconds },
     ),
-    health: object<NonNullable<UpstreamConfig["health"]>>(
-      { path: text("a path such as /health", /^\//) },
-      {
-        intervalMs: milliseconds,
-        timeoutMs: milliseconds,
-        failures: count(1, 1_000),
-        successes: count(1, 1_000),
-        random: aFunction,
-      },
-    ),
+    health: choice((value) => (isObject(value) && "service" in value ? grpcHealth : httpHealth)),
     ca: text("authorities in PEM", /-----BEGIN CERTIFICATE-----/),
     certificate: object<NonNullable<UpstreamConfig["certificate"]>>(
       {
@@ -226,6 +249,9 @@ const upstream = object<UpstreamConfig>(
     ),
   },
 );
+
+const cacheBytes = count(1, 1_099_511_627_776, " bytes");
+const cache = object<CacheConfig>({}, { maxBytes: cacheBytes, maxEntryBytes: cacheBytes });
 
 const issuer = object<IssuerConfig>(
   {
@@ -284,6 +310,7 @@ export const gatewayShape: Shape = object<GatewayConfig>(
   {
     routes: list(yes, "a list of routes"),
     policies: record(namePattern, nameExpected, policy),
+    caches: record(namePattern, nameExpected, cache),
     defaults: policy,
     issuers: list(issuer, "a list of issuers"),
     cors,

@@ -4,7 +4,7 @@ import type { CompiledGateway } from "./compile.ts";
 import { backendText, stageLines, type StageLine } from "./describe-route.ts";
 import { dryRun, type ExplainedRequest, type Verdict } from "./dry-run.ts";
 import { pathText } from "./problem.ts";
-import { prefixOf } from "./routes.ts";
+import { prefixOf } from "./settings.ts";
 
 /** What a gateway does with a request. */
 export interface Explanation {

@@ -8,7 +8,13 @@ import type {
   SubjectPart,
   TrustedIssuer,
 } from "../../edge/index.ts";
-import type { ProxyOptions, UpstreamOptions } from "../../gateway/index.ts";
+import type {
+  Canary,
+  ProxyOptions,
+  ResponseCacheOptions,
+  ShadowOptions,
+  UpstreamOptions,
+} from "../../gateway/index.ts";
 import type { JsonSchema, Schema } from "../../schema/index.ts";
 
 /** A service behind the gateway; see {@link UpstreamOptions}. Its name is its key in the configuration. */
@@ -66,10 +72,37 @@ export interface PolicyConfig extends Pick<
   | "unknownFields"
   | "tags"
   | "deprecated"
+  | "request"
+  | "response"
+  | "stickyBy"
 > {
   /** Default none. Those of all policies of a route and its own count together. */
   readonly limits?: LimitsConfig;
+  /**
+   * Keeps answers to GET as RFC 9111 lets a shared cache, in the one of `caches` that it names; true: in the one called
+   * `responses`, which need not be declared. What may be kept and for how long the upstream says, or `response.headers.set`. Default false.
+   */
+  readonly cache?: boolean | string;
+  /** Other upstreams for a share of the requests, or for those with a field or cookie; the first that fits counts. Default none; not together with `cache`. */
+  readonly canaries?: readonly CanaryConfig[];
+  /** Gets copies of requests; false: nobody, whatever a policy says. Default nobody. */
+  readonly shadow?: ShadowConfig | false;
 }
+
+/** See {@link Canary}. */
+export interface CanaryConfig extends Omit<Canary, "upstream"> {
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+}
+
+/** See {@link ShadowOptions}. */
+export interface ShadowConfig extends Omit<ShadowOptions, "upstream"> {
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+}
+
+/** Room for stored answers; see {@link ResponseCacheOptions}. */
+export type CacheConfig = Pick<ResponseCacheOptions, "maxBytes" | "maxEntryBytes">;
 
 /** A path that an upstream answers. */
 export interface RouteConfig extends PolicyConfig, Pick<ProxyOptions, "path" | "methods"> {
@@ -133,6 +166,8 @@ export interface GatewayConfig {
   readonly policies?: Readonly<Record<string, PolicyConfig>>;
   /** Settings of every route of an upstream that says nothing else; default those of `defineProxy`. */
   readonly defaults?: PolicyConfig;
+  /** Caches with a name, which routes share by it. What they hold goes on as long as nothing changes that decides what their routes answer. */
+  readonly caches?: Readonly<Record<string, CacheConfig>>;
   /** Issuers whose tokens are accepted besides the one that the environment names. */
   readonly issuers?: readonly IssuerConfig[];
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */

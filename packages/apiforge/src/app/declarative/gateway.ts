@@ -6,7 +6,7 @@ import type { Config } from "../config.ts";
 import { createForge, type Forge, type ForgeChanges, type ForgeOptions } from "../forge.ts";
 import { apiKeys } from "../keys/api-keys.ts";
 import { workerLink } from "../processes/worker-link.ts";
-import { compileGateway, type Compiled, type CompiledGateway } from "./compile.ts";
+import { compileGateway, type Compiled, type CompiledGateway, type Makers } from "./compile.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { digestOf, revisionOf, type Change, type Revision } from "./revision.ts";
 import { revisionRoute } from "./revision-route.ts";
@@ -190,17 +190,7 @@ export async function serveGateway(
   const changing = new ChangingGateway(first);
   const forge = await changing.open(options);
   const compile = (config: unknown): Compiled =>
-    compileGateway(config, settings, (name, wanted, make) => {
-      const known = [changing.current, changing.previous].flatMap((served) => served ?? []);
-      const same = known.find(
-        ({
-          compiled: {
-            config: { upstreams },
-          },
-        }) => isDeepStrictEqual(upstreams[name], wanted),
-      );
-      return same?.compiled.upstreams.get(name) ?? make();
-    });
+    compileGateway(config, settings, makersBeside(changing));
   return {
     ...forge,
     get revision() {
@@ -216,6 +206,21 @@ export async function serveGateway(
 /** The number that all processes of one supervisor have for this configuration; undefined for a process of none. */
 async function sharedNumber(digest: string): Promise<number | undefined> {
   return workerLink()?.revisionNumber(digest);
+}
+
+/** What is served, or was before, is used on where the same is wanted: it goes on with what it knows. */
+function makersBeside(changing: ChangingGateway): Makers {
+  const known = [changing.current, changing.previous].flatMap((served) => served?.compiled ?? []);
+  return {
+    upstream(name, wanted, make) {
+      const same = known.find(({ config }) => isDeepStrictEqual(config.upstreams[name], wanted));
+      return same?.upstreams.get(name) ?? make();
+    },
+    cache(wanted, make) {
+      const all = known.flatMap(({ caches }) => caches);
+      return all.find(({ plan }) => isDeepStrictEqual(plan, wanted))?.cache ?? make();
+    },
+  };
 }
 
 /** Functions count by their text. */

@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 
+import { measureBuffersWithTheHeap } from "../external-memory.ts";
 import type { Served } from "../served.ts";
 import type { WorkerLink } from "./worker-link.ts";
 
@@ -12,6 +13,7 @@ export async function work(
   make: () => Promise<Served>,
   link: WorkerLink,
 ): Promise<{ readonly url: string }> {
+  measureBuffersWithTheHeap();
   const served = await make().catch(giveUp);
   let stopping: Promise<void> | undefined;
   function stop(): void {
