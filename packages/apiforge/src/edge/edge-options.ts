@@ -109,7 +109,7 @@ export interface Edge {
   /**
    * Has its connections end without one that is cut: accepts no new ones, closes each with its next answer, and
    * those on which nothing more comes when they have been idle for as long as at any time (72 s). HTTP/2
-   * connections get a GOAWAY and end with the answers under way. Resolves when none is open, after 75 s at
+   * connections get their GOAWAY with the next request and end with the answers under way. Resolves when none is open, after 75 s at
    * the latest; `close` then ends what is left. What is under way is told of nothing until then.
    */
   drain(): Promise<void>;

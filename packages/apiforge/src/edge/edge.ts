@@ -66,7 +66,7 @@ export function createEdge(given: EdgeOptions): Edge {
   async function drain(): Promise<void> {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const timer = clock.after(drainDeadlineMs, resolve);
-    http2?.close();
+    http2?.drain();
     server.removeAllListeners("request");
     server.on("request", (request, response) => {
       response.shouldKeepAlive = false;
