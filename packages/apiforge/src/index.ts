@@ -39,6 +39,7 @@ export {
   type Revision,
   type RouteConfig,
   type RouteEntry,
+  type Served,
   type System,
   type UpstreamConfig,
 } from "./app/index.ts";
