@@ -26,6 +26,7 @@ export {
   type ConfigProblem,
   type Gateway,
   type GatewayConfig,
+  type GrpcConfig,
   type GatewayLimits,
   type GatewayOptions,
   type IssuedKey,
@@ -38,6 +39,7 @@ export {
   type Revision,
   type RouteConfig,
   type RouteEntry,
+  type Served,
   type System,
   type UpstreamConfig,
 } from "./app/index.ts";

@@ -28,6 +28,7 @@ export {
   type CacheConfig,
   type GatewayConfig,
   type GatewayLimits,
+  type GrpcConfig,
   type IssuerConfig,
   type LimitsConfig,
   type OpenApiConfig,
@@ -45,7 +46,9 @@ export {
   type ForgeChanges,
   type ForgeOptions,
 } from "./forge.ts";
+export { workerLink } from "./processes/worker-link.ts";
 export { runForge } from "./run.ts";
+export type { Served } from "./served.ts";
 export { listUpstreamCalls, settleUpstreamCall, type UpstreamCallRow } from "./upstream-calls.ts";
 export type { UpstreamCallSettlement } from "../store/index.ts";
 export { defineMigration, type System } from "./system.ts";

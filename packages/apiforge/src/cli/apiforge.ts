@@ -23,6 +23,8 @@ Options of check, routes and explain:
   --json            the same for programs
 Options of explain:
   --token <token>, --header "Name: value", --body <json>: of the request
+Options of start:
+  --processes <n>   that serve together, on PostgreSQL; default APIFORGE_PROCESSES, else 1
 Options of purge:
   --prefix <path>, --all: besides or instead of tags; --cache <name>: only of that one
 Options of start, check, routes and explain:

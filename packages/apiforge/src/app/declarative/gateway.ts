@@ -5,6 +5,7 @@ import { systemClock, type Metric } from "../../kernel/index.ts";
 import type { Config } from "../config.ts";
 import { createForge, type Forge, type ForgeChanges, type ForgeOptions } from "../forge.ts";
 import { apiKeys } from "../keys/api-keys.ts";
+import { workerLink } from "../processes/worker-link.ts";
 import { compileGateway, type Compiled, type CompiledGateway, type Makers } from "./compile.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { digestOf, revisionOf, type Change, type Revision } from "./revision.ts";
@@ -87,8 +88,8 @@ class ChangingGateway {
   }
 
   async #serve(compiled: CompiledGateway, digest: string): Promise<Change> {
-    const { number } = this.current.revision;
-    const next = { compiled, revision: revisionOf(number + 1, digest, systemClock.now()) };
+    const number = (await sharedNumber(digest)) ?? this.current.revision.number + 1;
+    const next = { compiled, revision: revisionOf(number, digest, systemClock.now()) };
     try {
       await this.#forge?.replace(this.#changes(next));
     } catch (error) {
@@ -184,7 +185,8 @@ export async function serveGateway(
   options: GatewayOptions = {},
   digest: string = digestOfConfig(compiled.config),
 ): Promise<Gateway> {
-  const first = { compiled, revision: revisionOf(1, digest, systemClock.now()) };
+  const number = (await sharedNumber(digest)) ?? 1;
+  const first = { compiled, revision: revisionOf(number, digest, systemClock.now()) };
   const changing = new ChangingGateway(first);
   const forge = await changing.open(options);
   const compile = (config: unknown): Compiled =>
@@ -199,6 +201,11 @@ export async function serveGateway(
     refuse: (problems) => changing.refuse(problems),
     rollback: () => changing.rollback(),
   };
+}
+
+/** The number that all processes of one supervisor have for this configuration; undefined for a process of none. */
+async function sharedNumber(digest: string): Promise<number | undefined> {
+  return workerLink()?.revisionNumber(digest);
 }
 
 /** What is served, or was before, is used on where the same is wanted: it goes on with what it knows. */

@@ -7,6 +7,8 @@ import type { Answered } from "./observe.ts";
 /** Takes text that is one or more whole lines. */
 export interface LineSink {
   write(text: string): void;
+  /** Fields of every line beside its own; default none. */
+  readonly fields?: Readonly<Record<string, number>>;
 }
 
 const pinoInfo = 30;
@@ -25,6 +27,8 @@ const flushAtChars = 65_536;
 export class AccessLines {
   readonly #sink: LineSink;
   readonly #clock: Clock;
+  /** Of every line, with a comma in front of each. */
+  readonly #fields: string;
   readonly #callers = new WeakMap<Principal, string>();
   readonly #routes = new WeakMap<Route, string>();
   #pending = "";
@@ -35,6 +39,8 @@ export class AccessLines {
   constructor(sink: LineSink, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
+    const fields = Object.entries(sink.fields ?? {});
+    this.#fields = fields.map(([name, value]) => `,"${name}":${value}`).join("");
   }
 
   /** `share`: of the answers like this one, those that are written; 1 is not said. */
@@ -57,7 +63,7 @@ export class AccessLines {
     const { exchange, status, bytes, durationMs, isReplay } = answered;
     const { method, route, id, principal, traceId, failureCode } = exchange;
     const level = status >= 500 ? pinoWarn : pinoInfo;
-    let line = `{"level":${level},"time":"${this.#time()}","method":"${method}"`;
+    let line = `{"level":${level},"time":"${this.#time()}"${this.#fields},"method":"${method}"`;
     if (route !== undefined) line += this.#route(route);
     line += `,"path":${JSON.stringify(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
     line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${JSON.stringify(id)}`;

@@ -13,15 +13,23 @@ export interface AskedRequest extends Asked {
   readonly directives: Directives;
 }
 
-/** @see {AskedRequest} */
-export function askedRequest(exchange: Exchange, trustedPeers: TrustedProxies): AskedRequest {
+const credentials = ["authorization", "cookie", "x-api-key"] as const;
+
+/**
+ * @see {AskedRequest}
+ * @param withheld fields of the client that its upstream never gets, so that no answer depends on them.
+ */
+export function askedRequest(
+  exchange: Exchange,
+  trustedPeers: TrustedProxies,
+  withheld: ReadonlySet<string>,
+): AskedRequest {
   const { headers, principal } = exchange;
-  const { authorization, cookie } = headers;
   return {
     url: origin(exchange, trustedPeers) + exchange.url,
     caller: principal === undefined ? undefined : callerOf(exchange),
     isKnownCaller: principal !== undefined,
-    hasCredentials: [authorization, cookie, headers["x-api-key"]].some((it) => it !== undefined),
+    hasCredentials: credentials.some((name) => headers[name] !== undefined && !withheld.has(name)),
     directives: parseDirectives(headers["cache-control"]),
   };
 }

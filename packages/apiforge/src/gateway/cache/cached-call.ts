@@ -36,7 +36,7 @@ export class CachedCall implements Responder {
     this.#plan = plan;
     this.#exchange = exchange;
     this.#responder = responder;
-    this.#asked = askedRequest(exchange, plan.trustedPeers);
+    this.#asked = askedRequest(exchange, plan.trustedPeers, plan.withheld);
   }
 
   /** Answers out of the cache, or asks the upstream. */
@@ -149,6 +149,8 @@ export class CachedCall implements Responder {
       now,
       isPersonal,
     );
+    const giveBack = this.#plan.cache.store.lend(stored);
+    if (giveBack !== undefined) exchange.reply.raw.once("close", giveBack);
     exchange.putHeader("cache-status", cacheStatus);
     this.#responder.answer(exchange, { ...plainAnswer(selfWritten.status), selfWritten });
   }
