@@ -161,15 +161,17 @@ describe("a cookie that the upstream never gets", () => {
   const bodiesOf = async (proxy: Partial<ProxyOptions>): Promise<readonly string[]> => {
     const cached = await startCached(counting({ "cache-control": "max-age=60" }), { proxy });
     gateways.push(cached);
+    const caller = proxy.auth === undefined ? {} : { authorization: await cached.bearer() };
     const bodies = [];
     for (const cookie of ["a=1", "a=2"]) {
-      bodies.push(await (await cached.get("/a", { cookie })).text());
+      bodies.push(await (await cached.get("/a", { cookie, ...caller })).text());
     }
     return bodies;
   };
 
   test("keeps no answer out of the cache", async () => {
     expect(await bodiesOf({ request })).toEqual(["1", "1"]);
+    expect(await bodiesOf({ request, auth: "jwt" })).toEqual(["1", "1"]);
   });
 
   test("does where a hook may hand on what it says", async () => {
@@ -178,6 +180,7 @@ describe("a cookie that the upstream never gets", () => {
 
   test("does where it is passed on", async () => {
     expect(await bodiesOf({})).toEqual(["1", "2"]);
+    expect(await bodiesOf({ auth: "jwt" })).toEqual(["1", "2"]);
   });
 });
 

@@ -27,7 +27,7 @@ export function askedRequest(
   const { headers, principal } = exchange;
   return {
     url: origin(exchange, trustedPeers) + exchange.url,
-    caller: principal === undefined ? undefined : callerOf(exchange),
+    caller: principal === undefined ? undefined : callerOf(exchange, withheld),
     isKnownCaller: principal !== undefined,
     hasCredentials: credentials.some((name) => headers[name] !== undefined && !withheld.has(name)),
     directives: parseDirectives(headers["cache-control"]),
@@ -51,8 +51,9 @@ export function origin({ request }: Exchange, trustedPeers: TrustedProxies): str
 }
 
 /** The upstream sees the credentials too and may answer by anything in them, so they are part of who calls. */
-function callerOf({ principal, headers }: Exchange): string {
-  const { authorization = "", cookie = "" } = headers;
+function callerOf({ principal, headers }: Exchange, withheld: ReadonlySet<string>): string {
+  const { authorization = "" } = headers;
+  const cookie = withheld.has("cookie") ? "" : headers.cookie;
   const key = headers["x-api-key"] ?? "";
   const { tenant, subject, certificate } = principal ?? {};
   const parts = [tenant, subject, certificate, authorization, key, cookie];
