@@ -26,6 +26,7 @@ export {
   type ConfigProblem,
   type Gateway,
   type GatewayConfig,
+  type GrpcConfig,
   type GatewayLimits,
   type GatewayOptions,
   type IssuedKey,

@@ -80,8 +80,13 @@ export async function openCaches(routes: readonly Route[], parts: CacheParts): P
     cache.restore(await purges.unpurged(cache.name, kept));
   }
 
-  await change(routes, async () => undefined);
-  for (const cache of caches) await restore(cache);
+  try {
+    await change(routes, async () => undefined);
+    for (const cache of caches) await restore(cache);
+  } catch (error) {
+    await requests?.close();
+    throw error;
+  }
   return {
     change,
     async close() {

@@ -101,8 +101,8 @@ export interface Forge {
   listen(): Promise<{ readonly url: string }>;
   /**
    * Serves other routes of the same systems from now on, without a pause: a request that is under way ends
-   * with the stages that it began with; see `Edge.replace` for what goes on. Jobs, consumers, schedules and
-   * migrations are those of the start.
+   * with the stages that it began with; see `Edge.replace` for what goes on. Caches of routes that stay keep what is
+   * stored, others begin empty. Jobs, consumers, schedules and migrations are those of the start.
    * @throws (rejects) TypeError for what cannot work together; what was served before goes on.
    */
   replace(changes: ForgeChanges): Promise<void>;

@@ -28,6 +28,7 @@ export {
   type CacheConfig,
   type GatewayConfig,
   type GatewayLimits,
+  type GrpcConfig,
   type IssuerConfig,
   type LimitsConfig,
   type OpenApiConfig,

@@ -20,7 +20,7 @@ export interface Retention {
   readonly tickMs: number;
   /** Age at which an event is deleted, seen by all consumers or not. */
   readonly eventMs: number;
-  /** From the end of a visit to the next. */
+  /** From the beginning of a visit to that of the next, or to its own end. */
   readonly everyMs: number;
 }
 
@@ -74,11 +74,7 @@ export class Housekeeper {
 
   start(): void {
     this.#isStopped = false;
-    this.#timer = this.#clock.after(this.#everyMs, () => {
-      this.#visiting = this.#visit().finally(() => {
-        if (!this.#isStopped) this.start();
-      });
-    });
+    this.#visitAfter(this.#everyMs);
   }
 
   async stop(): Promise<void> {
@@ -86,6 +82,16 @@ export class Housekeeper {
     this.#timer?.cancel();
     this.#resume?.();
     await this.#visiting;
+  }
+
+  #visitAfter(waitMs: number): void {
+    this.#timer = this.#clock.after(waitMs, () => {
+      const beganAt = this.#elapsed();
+      this.#visiting = this.#visit().finally(() => {
+        const tookMs = Math.max(0, this.#elapsed() - beganAt);
+        if (!this.#isStopped) this.#visitAfter(Math.max(1, this.#everyMs - tookMs));
+      });
+    });
   }
 
   /** Goes round, so that no kind waits for the end of another. */

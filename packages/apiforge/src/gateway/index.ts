@@ -10,7 +10,7 @@ export {
   type ResponseCacheOptions,
 } from "./cache/response-cache.ts";
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
-export type { Canary, RequestMark, StickyBy } from "./canary.ts";
+export { markedCanary, type Canary, type RequestMark, type StickyBy } from "./canary.ts";
 export type { ShadowOptions } from "./shadow.ts";
 export type { HeadDeclaration, ShapingOptions } from "./shaping.ts";
 export { reservedField, type HeadKind } from "./declared-fields.ts";
@@ -23,7 +23,7 @@ export type {
   TransformRequest,
   TransformResponse,
 } from "./shaping-hooks.ts";
-export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
+export { defineGrpc, isGrpcName, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";

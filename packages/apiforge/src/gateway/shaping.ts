@@ -115,6 +115,11 @@ export class Shaping {
     this.#transformReply = transformReply;
   }
 
+  /** Fields of clients that no upstream gets, in lower case; none where a hook may hand on what they say. */
+  get withheld(): ReadonlySet<string> | undefined {
+    return this.transformRequest === undefined ? this.requestFields?.gone.all : undefined;
+  }
+
   /** An answer's fields as the route's declaration and {@link TransformResponse} leave them. */
   fields(exchange: Exchange, status: number, raw: RawFields): RawFields {
     const fields = this.#responseFields?.applied(raw) ?? raw;

@@ -136,6 +136,51 @@ describe("fields that a route declares of its answers", () => {
   });
 });
 
+test("what is declared of answers counts for an upstream that says that a stored one still holds, too", async () => {
+  let asked = 0;
+  const cached = await startCached(
+    (request, response) => {
+      asked += 1;
+      const holds = request.headers["if-none-match"] === '"1"';
+      response.writeHead(holds ? 304 : 200, { etag: '"1"', "cache-control": "no-store" });
+      response.end(holds ? undefined : "body");
+    },
+    { proxy: { response: { headers: { set: { "cache-control": "max-age=60" } } } } },
+  );
+  gateways.push(cached);
+  const bodies = [];
+  for (const passedMs of [0, 61_000, 30_000]) {
+    cached.cacheClock.advance(passedMs);
+    bodies.push(await (await cached.get("/a")).text());
+  }
+  expect([bodies, asked]).toEqual([["body", "body", "body"], 2]);
+});
+
+describe("a cookie that the upstream never gets", () => {
+  const request = { headers: { remove: ["Cookie"] } };
+  const bodiesOf = async (proxy: Partial<ProxyOptions>): Promise<readonly string[]> => {
+    const cached = await startCached(counting({ "cache-control": "max-age=60" }), { proxy });
+    gateways.push(cached);
+    const bodies = [];
+    for (const cookie of ["a=1", "a=2"]) {
+      bodies.push(await (await cached.get("/a", { cookie })).text());
+    }
+    return bodies;
+  };
+
+  test("keeps no answer out of the cache", async () => {
+    expect(await bodiesOf({ request })).toEqual(["1", "1"]);
+  });
+
+  test("does where a hook may hand on what it says", async () => {
+    expect(await bodiesOf({ request, transformRequest: () => undefined })).toEqual(["1", "2"]);
+  });
+
+  test("does where it is passed on", async () => {
+    expect(await bodiesOf({})).toEqual(["1", "2"]);
+  });
+});
+
 describe("what a route cannot declare", () => {
   const declare = (options: Partial<ProxyOptions>) => () =>
     defineProxy({

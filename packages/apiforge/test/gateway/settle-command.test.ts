@@ -63,17 +63,17 @@ describe.for(storeNames)("calls of upstreams on the command line, %s", (name) =>
 
   test("the unknown ones are listed beside the server, and settled one by one", async () => {
     const [done, undone] = [await lose("done"), await lose("undone")];
-    await store.upstreamCalls.claim(ask("under way"));
+    await store.upstreamCalls.claim(ask("way"));
     const listed = JSON.parse((await command("upstream-calls", "--json")).stdout) as object[];
     const at = expect.stringMatching(/^\d{4}-.*Z$/);
     expect(listed).toEqual([
       { upstreamKey: done, key: "done", standing: "unknown", times: 1, createdAt: at },
       { upstreamKey: undone, key: "undone", standing: "unknown", times: 1, createdAt: at },
-      expect.objectContaining({ key: "under way", standing: "in_flight" }),
+      expect.objectContaining({ key: "way", standing: "in_flight" }),
     ]);
     const { stdout } = await command("upstream-calls", "--unknown");
     expect(stdout).toMatch(new RegExp(`^${done}  done +unknown +once +\\d{4}-`, "m"));
-    expect(stdout).not.toContain("under way");
+    expect(stdout).not.toContain("way");
 
     const body = join(deployment.dataDir, "found.json");
     await writeFile(body, '{"id":7}');

@@ -19,7 +19,7 @@ import { makeRoutes, placeEntries } from "./place-routes.ts";
 import { revisionPath } from "./revision.ts";
 import { serverLimits } from "./limits.ts";
 import { pathText, Problems, type ConfigProblem } from "./problem.ts";
-import type { PlacedRoutes } from "./routes.ts";
+import { isRouteConfig, type PlacedRoutes } from "./routes.ts";
 
 /** A configuration that can be served. */
 export interface CompiledGateway {
@@ -83,7 +83,9 @@ export function compileGateway(
   const upstreams = upstreamsOf(config, problems, makers.upstream);
   refuseUnknownInPolicies(config, problems);
   const entries = placeEntries(config, problems);
-  const sound = entries.flatMap(({ data, isSound }) => (isSound ? (data ?? []) : []));
+  const sound = entries.flatMap(({ data, isSound }) =>
+    isSound && isRouteConfig(data) ? data : [],
+  );
   const caches = cachesOf(config, sound, problems, makers.cache);
   const placed = makeRoutes(entries, { config, upstreams, caches, problems });
   refuseTwins(placed, config.shown === true ? [...ownPaths, revisionPath] : ownPaths, problems);

@@ -4,12 +4,18 @@ import {
   type LimitOptions,
   type ServerLimits,
 } from "../../edge/index.ts";
-import type { GrpcHealthOptions, HttpHealthOptions, UpstreamOptions } from "../../gateway/index.ts";
+import {
+  isGrpcName,
+  type GrpcHealthOptions,
+  type HttpHealthOptions,
+  type UpstreamOptions,
+} from "../../gateway/index.ts";
 import { durationMs, type Duration } from "../../kernel/index.ts";
 import type {
   CacheConfig,
   GatewayConfig,
   GatewayLimits,
+  GrpcConfig,
   IssuerConfig,
   OpenApiConfig,
   PolicyConfig,
@@ -130,6 +136,38 @@ const policyFields = {
 };
 
 const policy = object<PolicyConfig>({}, policyFields);
+
+/** Of a policy, what a service of gRPC takes over. */
+export const grpcPolicyFields = {
+  auth: policyFields.auth,
+  certificate: policyFields.certificate,
+  keyMode: policyFields.keyMode,
+  roles: words,
+  scopes: words,
+  cors: policyFields.cors,
+  limits,
+  maxInFlight: policyFields.maxInFlight,
+  critical: yesOrNo,
+  trustedPeers: words,
+  tags: words,
+  deprecated: anyObject,
+};
+
+/** A service of gRPC. */
+export const grpcShape: Shape = object<GrpcConfig>(
+  {
+    grpc: grpcName("service", "the full name of a service, such as orders.v1.Orders"),
+    upstream: text("the name of an upstream"),
+  },
+  {
+    ...grpcPolicyFields,
+    policies: list(text("the name of a policy"), "a list of names of policies"),
+    methods: list(grpcName("method", "the name of a method"), "a list of methods", 1),
+    maxMessageBytes: count(1, 1_073_741_824, " bytes"),
+    maxDeadlineMs: count(1, longestMs, " ms"),
+    summary: text("one line"),
+  },
+);
 
 const schema = leaf("a JSON Schema, or a schema of Zod or TypeBox", isObject);
 
@@ -324,6 +362,10 @@ export const gatewayShape: Shape = object<GatewayConfig>(
     stages: list(placedStage, "a list of stages"),
   },
 );
+
+function grpcName(kind: "service" | "method", expected: string): Shape {
+  return leaf(expected, (value) => typeof value === "string" && isGrpcName(kind, value));
+}
 
 /** Takes whatever it is. */
 function yes(): void {}

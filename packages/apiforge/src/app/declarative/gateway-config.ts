@@ -10,6 +10,7 @@ import type {
 } from "../../edge/index.ts";
 import type {
   Canary,
+  GrpcOptions,
   ProxyOptions,
   ResponseCacheOptions,
   ShadowOptions,
@@ -135,6 +136,36 @@ export interface OpenApiConfig extends PolicyConfig {
   readonly prefix?: string;
 }
 
+/** What of policies and defaults a service of gRPC takes over. */
+export type GrpcPolicy = Pick<
+  PolicyConfig,
+  | "auth"
+  | "certificate"
+  | "keyMode"
+  | "roles"
+  | "scopes"
+  | "cors"
+  | "limits"
+  | "maxInFlight"
+  | "critical"
+  | "trustedPeers"
+  | "tags"
+  | "deprecated"
+>;
+
+/** A service of gRPC that an upstream answers; see {@link GrpcOptions}. */
+export interface GrpcConfig
+  extends GrpcPolicy, Pick<GrpcOptions, "methods" | "maxMessageBytes" | "maxDeadlineMs"> {
+  /** Full name of the service: `orders.v1.Orders`. */
+  readonly grpc: string;
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+  /** Names of `policies` that say nothing else than a service of gRPC can have. */
+  readonly policies?: readonly string[];
+  /** One line for the API reference. */
+  readonly summary?: string;
+}
+
 /** Who issues tokens; see {@link TrustedIssuer}. */
 export interface IssuerConfig extends Omit<TrustedIssuer, "jwks" | "audience"> {
   readonly audience?: string | undefined;
@@ -150,8 +181,8 @@ export interface GatewayLimits extends Omit<ServerLimits, "limits" | "plans"> {
   readonly plans?: Readonly<Record<string, LimitsConfig>>;
 }
 
-/** A route of an upstream, a document of some, one of our own (`defineRoute`), or several of `defineProxy`. */
-export type RouteEntry = RouteConfig | OpenApiConfig | Route | readonly Route[];
+/** A route of an upstream, a service of gRPC, a document of routes, one of our own (`defineRoute`), or several of `defineProxy`. */
+export type RouteEntry = RouteConfig | GrpcConfig | OpenApiConfig | Route | readonly Route[];
 
 /** A gateway as data, with functions where data does not do. */
 export interface GatewayConfig {

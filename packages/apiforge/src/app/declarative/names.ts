@@ -8,7 +8,7 @@ type PolicyNames = "cache" | "canaries" | "shadow";
 
 /** Whatever else is wrong with an entry, the names in it must be those of something. */
 export function refuseUnknownNames(
-  entry: Pick<RouteConfig, "upstream" | "policies" | PolicyNames>,
+  entry: Pick<RouteConfig, "upstream" | "policies"> & Pick<PolicyConfig, PolicyNames>,
   at: ConfigPath,
   config: GatewayConfig,
   problems: Problems,

@@ -1,5 +1,12 @@
-import { openApiShape, routeShape } from "./config-shape.ts";
-import type { GatewayConfig, OpenApiConfig, RouteConfig, RouteEntry } from "./gateway-config.ts";
+import { grpcShape, openApiShape, routeShape } from "./config-shape.ts";
+import type {
+  GatewayConfig,
+  GrpcConfig,
+  OpenApiConfig,
+  RouteConfig,
+  RouteEntry,
+} from "./gateway-config.ts";
+import { grpcClaimsOf, grpcRoutesOf, isGrpcConfig, refuseOtherWords } from "./grpc-routes.ts";
 import { refuseUnknownNames } from "./names.ts";
 import { readOpenApi } from "./openapi-import.ts";
 import type { ConfigPath, Problems } from "./problem.ts";
@@ -11,6 +18,7 @@ import {
   isRouteConfig,
   noRoutes,
   routesOf,
+  type MadeRoutes,
   type PlacedRoutes,
   type RouteParts,
 } from "./routes.ts";
@@ -20,7 +28,7 @@ export interface PlacedEntry {
   readonly at: ConfigPath;
   readonly entry: Exclude<RouteEntry, OpenApiConfig>;
   /** The same where it is data. */
-  readonly data: RouteConfig | undefined;
+  readonly data: RouteConfig | GrpcConfig | undefined;
   /** Nothing is wrong with it, nor with the policies that it names. */
   readonly isSound: boolean;
 }
@@ -53,9 +61,13 @@ export function makeRoutes(entries: readonly PlacedEntry[], parts: RouteParts): 
   return entries.map(({ at, entry, data, isSound }) => ({
     at,
     entry: data,
-    claims: claimsOf(entry),
-    ...(isSound ? routesOf(entry, at, parts) : noRoutes),
+    claims: isGrpcConfig(entry) ? grpcClaimsOf(entry) : claimsOf(entry),
+    ...(isSound ? madeOf(entry, at, parts) : noRoutes),
   }));
+}
+
+function madeOf(entry: PlacedEntry["entry"], at: ConfigPath, parts: RouteParts): MadeRoutes {
+  return isGrpcConfig(entry) ? grpcRoutesOf(entry, at, parts) : routesOf(entry, at, parts);
 }
 
 function placed(
@@ -64,10 +76,13 @@ function placed(
   config: GatewayConfig,
   problems: Problems,
 ): PlacedEntry {
-  const data = isRouteConfig(entry) ? entry : undefined;
+  const data = isRouteConfig(entry) || isGrpcConfig(entry) ? entry : undefined;
   if (data === undefined) refuseForeign(entry, at, problems);
   else {
-    routeShape(entry, at, problems);
+    if (isGrpcConfig(data)) {
+      grpcShape(data, at, problems);
+      refuseOtherWords(data, at, config, problems);
+    } else routeShape(data, at, problems);
     refuseUnknownNames(data, at, config, problems);
   }
   return { at, entry, data, isSound: !problems.hasAt(at) && policiesAreSound(entry, problems) };
@@ -75,7 +90,7 @@ function placed(
 
 /** What is wrong with a policy is said once, where it stands. */
 function policiesAreSound(entry: unknown, problems: Problems): boolean {
-  if (!isRouteConfig(entry)) return true;
+  if (!isRouteConfig(entry) && !isGrpcConfig(entry)) return true;
   if (problems.hasAt(["defaults"])) return false;
   return !(entry.policies ?? []).some((name) => problems.hasAt(["policies", name]));
 }
@@ -85,6 +100,6 @@ function refuseForeign(entry: unknown, at: ConfigPath, problems: Problems): void
   problems.add(
     at,
     "is no route",
-    "Write { path, upstream }, or what defineRoute or defineProxy makes.",
+    "Write { path, upstream }, { grpc, upstream }, or what defineRoute or defineProxy makes.",
   );
 }

@@ -1,7 +1,13 @@
 import type { Route } from "../../edge/index.ts";
 import { allMethods, defineProxy, type ProxyOptions, type Upstream } from "../../gateway/index.ts";
 import type { PlannedCache } from "./caches.ts";
-import type { GatewayConfig, OpenApiConfig, RouteConfig, RouteEntry } from "./gateway-config.ts";
+import type {
+  GatewayConfig,
+  GrpcConfig,
+  OpenApiConfig,
+  RouteConfig,
+  RouteEntry,
+} from "./gateway-config.ts";
 import { isObject } from "./shape.ts";
 import { isSchema } from "./json-schema.ts";
 import type { ConfigPath, Problems } from "./problem.ts";
@@ -11,9 +17,9 @@ import { cacheName, prefixOf, schemaNames, settingsOf, type RouteSettings } from
 export interface PlacedRoutes {
   readonly at: ConfigPath;
   /** Undefined for routes that functions made. */
-  readonly entry: RouteConfig | undefined;
+  readonly entry: RouteConfig | GrpcConfig | undefined;
   readonly routes: readonly Route[];
-  /** What of them was made by data, its policies' words included; undefined for routes that functions made. */
+  /** What they were made of, the policies' words included; undefined for others than proxied routes as data. */
   readonly options: ProxyOptions | undefined;
   /** What it wants to answer, even where it cannot be made a route. */
   readonly claims: readonly Claim[];
@@ -41,7 +47,7 @@ export function impliedRoutes({ upstreams }: GatewayConfig): readonly RouteConfi
 
 /** True for a route that is described by data. */
 export function isRouteConfig(entry: unknown): entry is RouteConfig {
-  return isObject(entry) && !("handler" in entry) && !("openapi" in entry);
+  return isObject(entry) && !["handler", "openapi", "grpc"].some((word) => word in entry);
 }
 
 /** True for a document of routes. */
@@ -70,7 +76,7 @@ export const noRoutes: MadeRoutes = { routes: [], options: undefined };
 
 /** The routes of an entry whose shape is sound and whose names are known; none when something else is wrong with it. */
 export function routesOf(
-  entry: Exclude<RouteEntry, OpenApiConfig>,
+  entry: Exclude<RouteEntry, OpenApiConfig | GrpcConfig>,
   at: ConfigPath,
   parts: RouteParts,
 ): MadeRoutes {

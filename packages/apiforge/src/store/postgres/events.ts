@@ -1,5 +1,6 @@
 import type { EventStore, LogEvent, NewEvent, Row } from "../contract.ts";
 import { eventsSwept } from "../errors.ts";
+import { toLogEvent } from "../event-row.ts";
 import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import { now } from "./job-statements.ts";
@@ -205,16 +206,4 @@ function eventRows(rows: readonly Row[], after: number): readonly Row[] {
   const floor = Number(rows[0]?.["floor"] ?? 0);
   if (after < floor) throw eventsSwept(after, floor);
   return rows[0]?.["seq"] === null ? [] : rows;
-}
-
-function toLogEvent(row: Row): LogEvent {
-  return {
-    seq: Number(row["seq"]),
-    id: String(row["id"]),
-    type: String(row["type"]),
-    tenant: String(row["tenant"]),
-    data: String(row["data"]),
-    requestId: String(row["request_id"]),
-    createdAt: Number(row["created_at"]),
-  };
 }

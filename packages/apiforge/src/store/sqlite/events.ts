@@ -1,8 +1,9 @@
 import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
-import type { LogEvent, NewEvent, Row } from "../contract.ts";
+import type { LogEvent, NewEvent } from "../contract.ts";
 import { eventsSwept } from "../errors.ts";
+import { toLogEvent } from "../event-row.ts";
 import type { SqliteConnection } from "./connection.ts";
 
 /** The committed log. One writer appends, so the order of `seq` is the order of commits. */
@@ -95,16 +96,4 @@ function readHead(connection: SqliteConnection): number {
     .prepare("select seq from sqlite_sequence where name = 'forge_events'")
     .get();
   return Number(row?.["seq"] ?? 0);
-}
-
-function toLogEvent(row: Row): LogEvent {
-  return {
-    seq: Number(row["seq"]),
-    id: String(row["id"]),
-    type: String(row["type"]),
-    tenant: String(row["tenant"]),
-    data: String(row["data"]),
-    requestId: String(row["request_id"]),
-    createdAt: Number(row["created_at"]),
-  };
 }

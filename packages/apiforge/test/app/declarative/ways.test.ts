@@ -186,4 +186,8 @@ test("both are told by explain, without the values that lead to them", async () 
     "copies to copied: 12.5 % of the requests",
   ]);
   expect(JSON.stringify(explained)).not.toContain("hunter2");
+  expect(explained.route?.backend).toBe("upstream stable");
+  const marked = { ...request, headers: { "x-canary": "hunter2" } };
+  const { route } = await explainRequest(gateway, settings, marked);
+  expect(route?.backend).toBe("upstream next");
 });
