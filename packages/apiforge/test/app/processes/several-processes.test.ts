@@ -1,7 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
+import { fileURLToPath } from "node:url";
 
-import { createHttpClient, eventually, startRedis, type HttpClient } from "@apiforge/testing";
+import {
+  createDeployment,
+  createHttpClient,
+  eventually,
+  startRedis,
+  type HttpClient,
+} from "@apiforge/testing";
+import { postgresUrl } from "@apiforge/testing/postgres-url";
 import { Pool } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
 
@@ -207,6 +215,18 @@ function askAlone(url: string): { end: "open" | "answered" | "cut" } {
   socket.write("GET /who HTTP/1.1\r\nHost: a\r\n\r\n");
   return state;
 }
+
+test("a program that has made its server before is told to hand over a function", async () => {
+  const entry = fileURLToPath(new URL("../../crash/servers/limit-server.ts", import.meta.url));
+  const env = { APIFORGE_PROCESSES: "2", LIMIT: "1" };
+  await using deployment = await createDeployment({
+    store: "postgres",
+    postgresUrl: postgresUrl(),
+    entry,
+    env,
+  });
+  await expect(deployment.start()).rejects.toThrow("Hand runForge a function that makes it");
+});
 
 test("metrics are those of all processes, whoever is asked", { timeout }, async () => {
   const { server, pids } = await startSeveral();
