@@ -185,7 +185,7 @@ test.each([
   },
   {
     what: "writes another head",
-    change(this: ServerResponse & { _header?: string }) {
+    change(this: ServerResponse & { _header?: string | undefined }) {
       if (!(this instanceof EdgeResponse)) this._header = this._header?.replace(": ", ":");
     },
   },
