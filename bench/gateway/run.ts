@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -11,13 +10,13 @@ import { markdownTable, milliseconds, perSecond } from "../measure/table.ts";
 import { describeVersions } from "../measure/versions.ts";
 import { contenders } from "./contenders.ts";
 import { startProgram, type Program } from "./program.ts";
-import { origin, tokenFile } from "./settings.ts";
+import { programVersion } from "./program-version.ts";
+import { headersOf, requireBody } from "./request.ts";
 import { bodies, startUpstream, type Body } from "./upstream.ts";
 
 const proxyCore = 0;
 /** The load and the upstream share it: what they leave of it is not what is measured. */
 const loadCore = 1;
-const answerMs = 10_000;
 /** The workers of nginx are of another user. */
 const sharedMode = 0o755;
 
@@ -107,41 +106,6 @@ async function loaded(target: Program, body: Body, own: string) {
     cpuUsPerRequest: ((after.cpuMs - before.cpuMs) * 1_000) / result.requests,
     residentBytes: after.residentBytes,
   };
-}
-
-/** A target that asks for tokens has left one. */
-function headersOf(own: string): Readonly<Record<string, string>> {
-  const accept = { Accept: "application/json", "User-Agent": "bench/1.0" };
-  const file = tokenFile(own);
-  if (!existsSync(file)) return accept;
-  return { ...accept, Origin: origin, Authorization: `Bearer ${readFileSync(file, "utf8")}` };
-}
-
-/** Throws unless the target passes on all of the body. */
-async function requireBody(
-  { url }: Program,
-  { path, bytes }: Body,
-  headers: Readonly<Record<string, string>>,
-): Promise<void> {
-  const answer = await fetch(url + path, { headers, signal: AbortSignal.timeout(answerMs) });
-  const { byteLength } = await answer.arrayBuffer();
-  if (answer.status !== 200 || byteLength !== bytes) {
-    throw new Error(`${url}${path} answers ${answer.status} with ${byteLength} bytes`);
-  }
-}
-
-/** Of a program that is no package; empty for the others. */
-function programVersion(name: string): readonly [string, string] | readonly [] {
-  const flags: Readonly<Record<string, string>> = {
-    nginx: "-v",
-    haproxy: "-v",
-    caddy: "version",
-  };
-  const flag = flags[name];
-  if (flag === undefined) return [];
-  // nginx prints it to its standard error.
-  const output = execFileSync("sh", ["-c", `${name} ${flag} 2>&1`], { encoding: "utf8" });
-  return [name, output.split("\n")[0] ?? ""];
 }
 
 function table(body: Body): string {

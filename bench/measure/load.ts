@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 const script = fileURLToPath(new URL("post.lua", import.meta.url));
+const paced = fileURLToPath(new URL("paced.lua", import.meta.url));
 const report = fileURLToPath(new URL("report.lua", import.meta.url));
 
 /** One closed-loop load of POST requests, each with an Idempotency-Key of its own. */
@@ -86,6 +87,23 @@ export async function runGetLoad(load: GetLoad): Promise<LoadResult> {
   const lines = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
   const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", report, ...lines, url];
   const { stdout } = await execute("taskset", ["-c", String(core), ...wrk]);
+  return parseLoadResult(stdout);
+}
+
+/** A load of equal GET requests whose connections rest between two of them. */
+export interface PacedLoad {
+  readonly url: string;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly pauseMs: number;
+}
+
+/** {@link runGetLoad} at about `connections` requests in each `pauseMs`, on whatever core. */
+export async function runPacedLoad(load: PacedLoad): Promise<LoadResult> {
+  const { url, connections, seconds, pauseMs } = load;
+  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", paced, url];
+  const env = { ...process.env, LOAD_REPORT: report, LOAD_PAUSE_MS: String(pauseMs) };
+  const { stdout } = await execute("wrk", args, { env });
   return parseLoadResult(stdout);
 }
 

@@ -16,7 +16,12 @@ export default defineConfig({
       limits: { perMinute: 60 },
       cors: { origins: ["https://shop.example.com"] },
     },
-    staff: { roles: ["admin"], limits: { perMinute: 600 } },
+    staff: {
+      roles: ["admin"],
+      limits: { perMinute: 600 },
+      request: { headers: { remove: ["authorization"] } },
+      response: { headers: { set: { "x-content-type-options": "nosniff" }, remove: ["server"] } },
+    },
   },
   routes: [
     {

@@ -1,4 +1,4 @@
-import { createForge, defineProxy, upstream } from "apiforge";
+import { createForge, defineProxy, upstream, runForge } from "apiforge";
 import { connections, readSettings } from "../settings.ts";
 
 /** Ours with its optional stages off: what is left is the guard, the id, the route and the proxy. */
@@ -16,5 +16,4 @@ const forge = await createForge(
     },
   },
 );
-process.once("SIGTERM", () => void forge.stop().then(() => process.exit()));
-await forge.listen();
+await runForge(forge);

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createForge, defineProxy, upstream } from "apiforge";
+import { createForge, defineProxy, upstream, runForge } from "apiforge";
 import { createDevIssuer } from "apiforge/internal/edge";
 import { silentLog, systemClock } from "apiforge/internal/kernel";
 import { connections, origin, readSettings, requestsPerMinute, tokenFile } from "../settings.ts";
@@ -28,7 +28,6 @@ const forge = await createForge(
     },
   },
 );
-process.once("SIGTERM", () => void forge.stop().then(() => process.exit()));
 const issuer = await createDevIssuer({
   directory: join(settings.folder, "keys"),
   clock: systemClock,
@@ -38,4 +37,4 @@ const issuer = await createDevIssuer({
 });
 const token = await issuer.sign({ subject: "usr_bench", tenant: "ten_bench", role: "admin" });
 writeFileSync(tokenFile(settings.folder), token);
-await forge.listen();
+await runForge(forge);

@@ -98,6 +98,8 @@ describe("a Python server behind one configuration file", () => {
     expect((await client.request({ path, token: await token("member") })).status).toBe(403);
     const answer = await client.request({ path, token: await token("admin") });
     expect(answer.json()).toMatchObject({ month: "2026-11" });
+    expect(answer.headers["server"]).toBeUndefined();
+    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
   });
 
   test("only what is declared can be done", async () => {

@@ -81,30 +81,6 @@ describe.for(storeNames)("a bank's accounts, %s", (store) => {
     }
   });
 
-  test("come although the bank's service failed twice", async () => {
-    await stage
-      .bank()
-      .request({ method: "PUT", path: "/_faults", body: { count: 2, status: 500 } });
-    const answer = await stage.accounts("cust_1001");
-    expect(answer.status).toBe(200);
-    const seen = (await stage.bank().request({ path: "/_seen" })).json() as unknown[];
-    expect(seen.length).toBe(3);
-  });
-
-  test("are not there when it goes on failing, and nothing of its reasons is told", async () => {
-    await stage
-      .bank()
-      .request({ method: "PUT", path: "/_faults", body: { count: 100, status: 502 } });
-    const answer = await stage.accounts("cust_1001", { "x-correlation-id": "call-8" });
-    await stage.bank().request({ method: "PUT", path: "/_faults", body: { count: 0 } });
-    expect([answer.status, answer.json()]).toMatchObject([
-      502,
-      { error: { code: "upstream_failed" } },
-    ]);
-    expect(answer.body).not.toMatch(/Trace|core-banking|10\.20/);
-    expect(answer.headers["x-correlation-id"]).toBe("call-8");
-  });
-
   test("are not there without a certificate, whatever the token", async () => {
     const answer = await stage.stranger().request({ path });
     expect([answer.status, answer.json()]).toMatchObject([
@@ -132,15 +108,5 @@ describe.for(storeNames)("a bank's accounts, %s", (store) => {
     const before = await assertOwned(run, route, rows);
     await assertForeignRefused(run, route, rows, "cust_1002");
     expect(await assertOwned(run, route, rows)).toBe(before);
-  });
-
-  test("are asked for 500 times a minute by one certificate, whoever's tokens it brings", async () => {
-    const answers = await Promise.all(
-      Array.from({ length: 520 }, (_, index) => stage.accounts(`cust_${index}`)),
-    );
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(refused.length).toBeGreaterThanOrEqual(20);
-    expect(answers.filter(({ status }) => status === 200).length).toBe(520 - refused.length);
-    expect(refused[0]?.headers["retry-after"]).toMatch(/^\d+$/);
   });
 });

@@ -22,19 +22,16 @@ interface PurgeRow {
   readonly value: string;
 }
 
+/** Stands for the caches of all names; no cache can be called so. */
+export const everyCache = "*";
+
 /** Purges caches in the transactions of others, and has this node's follow what was purged on any; see {@link CommitWatch}. */
 export class CachePurges implements PurgeLog {
-  readonly #caches: readonly ResponseCache[];
+  readonly #caches = new Set<ResponseCache>();
   readonly #parts: CommitWatchParts;
   readonly #watch: CommitWatch;
 
-  /** @throws {TypeError} for two caches of one name. */
-  constructor(caches: readonly ResponseCache[], parts: CommitWatchParts) {
-    const names = new Set(caches.map(({ name }) => name));
-    if (names.size < caches.length) {
-      throw new TypeError("Two caches of these routes have one name; give each its own");
-    }
-    this.#caches = caches;
+  constructor(parts: CommitWatchParts) {
     this.#parts = parts;
     this.#watch = new CommitWatch(parts, {
       name: "look for cache purges",
@@ -54,20 +51,21 @@ export class CachePurges implements PurgeLog {
     return this.#watch.refresh();
   }
 
+  /** Has a cache follow, once {@link refresh} was called; it begins empty. @throws {TypeError} for one that follows another's. */
+  add(cache: ResponseCache): void {
+    cache.follow(this, this.epoch);
+    this.#caches.add(cache);
+  }
+
+  /** A cache follows no more. */
+  remove(cache: ResponseCache): void {
+    this.#caches.delete(cache);
+    cache.leave();
+  }
+
   /** @see {PurgeLog} */
   async purge(tx: Transaction, cache: string, purges: readonly Purge[]): Promise<void> {
-    const [counted] = await tx.sql<{ readonly epoch: number }>`
-      update forge_cache_epoch set epoch = epoch + 1 returning epoch`;
-    if (counted === undefined) throw new Error("The count of cache purges is missing");
-    const { epoch } = counted;
-    for (const [n, purge] of purges.entries()) {
-      const [kind, value] = written(purge);
-      await tx.sql`
-        insert into forge_cache_purges (epoch, n, cache, kind, value)
-        values (${epoch}, ${n}, ${cache}, ${kind}, ${value})`;
-    }
-    await tx.sql`delete from forge_cache_purges where epoch <= ${epoch - keptPurges}`;
-    this.#watch.begin(epoch);
+    this.#watch.begin(await writePurges(tx, cache, purges));
   }
 
   /** Of `entries`, which another process stored in the cache of this name, those that no purge has named since. */
@@ -77,7 +75,7 @@ export class CachePurges implements PurgeLog {
     if (this.epoch - since >= keptPurges) return [];
     const { durable } = this.#parts;
     const rows = await durable.read("look for cache purges", (reader) => readSince(reader, since));
-    const purges = rows.filter((row) => row.cache === cache);
+    const purges = rows.filter((row) => isOf(row, cache));
     return entries.filter(
       (entry) =>
         entry.epoch <= this.epoch &&
@@ -99,10 +97,37 @@ export class CachePurges implements PurgeLog {
     const rows = await readSince(reader, seen);
     for (const row of rows) {
       for (const cache of this.#caches)
-        if (cache.name === row.cache) cache.apply(read(row), row.epoch);
+        if (isOf(row, cache.name)) cache.apply(read(row), row.epoch);
     }
     return last;
   }
+}
+
+/**
+ * Leaves purges of the caches of a name, or of {@link everyCache}, to be seen by all nodes with the commit of `tx`.
+ * Answers their number.
+ */
+export async function writePurges(
+  tx: Transaction,
+  cache: string,
+  purges: readonly Purge[],
+): Promise<number> {
+  const [counted] = await tx.sql<{ readonly epoch: number }>`
+    update forge_cache_epoch set epoch = epoch + 1 returning epoch`;
+  if (counted === undefined) throw new Error("The count of cache purges is missing");
+  const { epoch } = counted;
+  for (const [n, purge] of purges.entries()) {
+    const [kind, value] = written(purge);
+    await tx.sql`
+      insert into forge_cache_purges (epoch, n, cache, kind, value)
+      values (${epoch}, ${n}, ${cache}, ${kind}, ${value})`;
+  }
+  await tx.sql`delete from forge_cache_purges where epoch <= ${epoch - keptPurges}`;
+  return epoch;
+}
+
+function isOf(row: PurgeRow, cache: string): boolean {
+  return row.cache === cache || row.cache === everyCache;
 }
 
 function readSince({ sql }: Reader, epoch: number): Promise<readonly PurgeRow[]> {

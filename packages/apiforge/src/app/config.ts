@@ -20,6 +20,8 @@ export interface Config {
   readonly host: string;
   /** `PORT`: 0 lets the system choose. */
   readonly port: number;
+  /** `APIFORGE_PROCESSES`: processes that serve the address together; see `runForge`. */
+  readonly processes: number;
   /** `APIFORGE_DATA_DIR`: folder of the embedded database and of generated keys. */
   readonly dataDir: string;
   /** `DATABASE_URL`: a `postgres://` URL switches the store; absent, SQLite in `dataDir` is used. */
@@ -71,6 +73,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const settings = {
   host: { name: "HOST", parse: text, default: "127.0.0.1" },
   port: { name: "PORT", parse: integer(0, 65_535), default: 4000 },
+  processes: { name: "APIFORGE_PROCESSES", parse: integer(1, 256), default: 1 },
   dataDir: { name: "APIFORGE_DATA_DIR", parse: text, default: "./data" },
   databaseUrl: { name: "DATABASE_URL", parse: url("postgres:", "postgresql:"), default: undefined },
   redisUrl: { name: "REDIS_URL", parse: url("redis:", "rediss:"), default: undefined },

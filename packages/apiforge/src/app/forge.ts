@@ -35,7 +35,7 @@ import { keySecretPurpose } from "./keys/api-keys.ts";
 import { openLeases, type Leases } from "./open-leases.ts";
 import { openStore } from "./open-store.ts";
 import { deploymentSecret } from "./secret.ts";
-import { keysFailure, listenFailure } from "./start-failure.ts";
+import { keysFailure, listenFailure, oneProcessOnly } from "./start-failure.ts";
 import { clientCertificates, readTlsFiles, watchTlsFiles } from "./tls-files.ts";
 import { mergeSystems, type System } from "./system.ts";
 import { ownIssuer, tokenSystem } from "./token-system.ts";
@@ -101,11 +101,19 @@ export interface Forge {
   listen(): Promise<{ readonly url: string }>;
   /**
    * Serves other routes of the same systems from now on, without a pause: a request that is under way ends
-   * with the stages that it began with; see `Edge.replace` for what goes on. Jobs, consumers, schedules and
-   * migrations are those of the start.
+   * with the stages that it began with; see `Edge.replace` for what goes on. Caches of routes that stay keep what is
+   * stored, others begin empty. Jobs, consumers, schedules and migrations are those of the start.
    * @throws (rejects) TypeError for what cannot work together; what was served before goes on.
    */
   replace(changes: ForgeChanges): Promise<void>;
+  /** Whether `/health/ready` answers 200 now. */
+  isReady(): Promise<boolean>;
+  /**
+   * Has its connections end, which is followed by {@link stop}: it accepts no new ones, and each open one is closed
+   * with its next answer or when it has been idle for 72 s, so that no request is lost where another process
+   * serves the address. Jobs go on. Resolves when no connection is open, after 75 s at the latest.
+   */
+  drain(): Promise<void>;
   /** Stops accepting, finishes requests and jobs in flight (10 s each at most), gives back the rest, closes the store. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -125,6 +133,7 @@ export async function createForge(
   options: ForgeOptions = {},
 ): Promise<Forge> {
   const config: Config = { ...readConfig(), ...options.config };
+  if (config.processes > 1 && config.databaseUrl === undefined) throw oneProcessOnly(config);
   const logs = openLogs(config, options.log);
   const { log } = logs;
   const own = options.tokens === undefined ? [] : [tokenSystem(options.tokens)];
@@ -212,7 +221,7 @@ async function assemble(
   const stop = async (): Promise<void> => {
     watched.stop();
     await edge.close();
-    caches?.close();
+    await caches.close();
     await leases.close();
     await usage.flush();
     if (runsJobs) await durable.stop(drainMs);
@@ -230,7 +239,11 @@ async function assemble(
       }
     },
     replace: ({ issuers = [], ...changes }) =>
-      edge.replace({ ...changes, verifier: verifierFor(issuers) }),
+      caches.change(changes.routes, () =>
+        edge.replace({ ...changes, verifier: verifierFor(issuers) }),
+      ),
+    isReady: async () => (await edge.inject({ url: "/health/ready" })).statusCode === 200,
+    drain: () => edge.drain(),
     stop: () => (stopping ??= stop()),
     [Symbol.asyncDispose]: () => (stopping ??= stop()),
   };

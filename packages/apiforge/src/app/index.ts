@@ -1,4 +1,8 @@
 export { logLevels, readConfig, settingNames, type Config, type LogLevel } from "./config.ts";
+export { purgeCaches } from "./purge-caches.ts";
+export type { PurgeRequest } from "./purge-requests.ts";
+export { everyCache } from "./cache-purges.ts";
+export type { Purge } from "../gateway/index.ts";
 export type { AuthoriserSettings, CallerContext } from "./authoriser.ts";
 export type { Deployment } from "./deployment.ts";
 export { apiKeys, type ApiKeys } from "./keys/api-keys.ts";
@@ -21,8 +25,10 @@ export type { ExplainedRequest, Verdict } from "./declarative/dry-run.ts";
 export {
   defineConfig,
   fromOpenApi,
+  type CacheConfig,
   type GatewayConfig,
   type GatewayLimits,
+  type GrpcConfig,
   type IssuerConfig,
   type LimitsConfig,
   type OpenApiConfig,
@@ -40,5 +46,9 @@ export {
   type ForgeChanges,
   type ForgeOptions,
 } from "./forge.ts";
+export { workerLink } from "./processes/worker-link.ts";
 export { runForge } from "./run.ts";
+export type { Served } from "./served.ts";
+export { listUpstreamCalls, settleUpstreamCall, type UpstreamCallRow } from "./upstream-calls.ts";
+export type { UpstreamCallSettlement } from "../store/index.ts";
 export { defineMigration, type System } from "./system.ts";

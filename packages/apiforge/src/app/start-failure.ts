@@ -15,6 +15,14 @@ export function keysFailure(error: unknown): unknown {
   );
 }
 
+/** Why several processes cannot serve, in words for the operator. */
+export function oneProcessOnly({ dataDir, processes }: Config): Error {
+  return appError(
+    "processes_need_postgres",
+    `One process at a time uses the database in ${dataDir}, and APIFORGE_PROCESSES is ${processes}. Set DATABASE_URL to a PostgreSQL, or APIFORGE_PROCESSES to 1.`,
+  );
+}
+
 /** What kept the server from listening, in words for the operator. */
 export function listenFailure(error: unknown, { host, port }: Config): unknown {
   if (!isSystemError(error) || !addressCodes.has(error.code)) return error;

@@ -171,6 +171,16 @@ export interface ConsumerContext {
   readonly tx: Transaction;
 }
 
+/** What a consumer is given that has missed events. */
+export interface MissedEvents {
+  /** The last event that it has seen. */
+  readonly after: number;
+  /** The last one that was deleted; the next that it sees comes after it. */
+  readonly until: number;
+  /** Effects commit together with the cursor. */
+  readonly tx: Transaction;
+}
+
 /** A named reader of the log with a durable cursor. */
 export interface ConsumerDefinition {
   readonly name: string;
@@ -178,12 +188,18 @@ export interface ConsumerDefinition {
   readonly events: readonly string[];
   /** Runs in the transaction that moves the cursor: enqueue a job for whatever is slow or external. */
   handle(context: ConsumerContext): Promise<void>;
+  /**
+   * Runs when events were deleted by the log's retention before this consumer has seen them, in the transaction
+   * that moves its cursor behind them: what was derived from them has to be made anew. Default: the consumer
+   * stands still, and says so in the log, until it has one.
+   */
+  missed?(gap: MissedEvents): Promise<void>;
 }
 
-/** Declares a consumer. It starts at the beginning of the log and sees every event once, in order. */
+/** Declares a consumer. It starts at the beginning of what is kept of the log and sees every event once, in order. */
 export function defineConsumer(
   name: string,
   options: Omit<ConsumerDefinition, "name">,
 ): ConsumerDefinition {
-  return { name, events: options.events, handle: options.handle };
+  return { name, ...options };
 }

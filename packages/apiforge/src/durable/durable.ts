@@ -72,6 +72,8 @@ export interface DurableOptions {
   readonly completedJobRetention?: Duration;
   /** How long ticks of schedules are kept. Default 7 days. */
   readonly tickRetention?: Duration;
+  /** How long events stay in the log, for readers who are behind. Default 7 days. */
+  readonly eventRetention?: Duration;
 }
 
 /** How many slots of a process a queue has. */
@@ -208,6 +210,7 @@ class DurableCore implements Durable {
       idempotencyMs: durationMs(options.idempotencyRetention ?? "24h"),
       completedJobMs: durationMs(options.completedJobRetention ?? "24h"),
       tickMs: durationMs(options.tickRetention ?? "7d"),
+      eventMs: durationMs(options.eventRetention ?? "7d"),
       everyMs: durationMs("1m"),
     };
     const bury = async (): Promise<void> => {

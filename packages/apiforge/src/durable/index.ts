@@ -32,6 +32,7 @@ export {
   defineEvent,
   defineJob,
   type ConsumerContext,
+  type MissedEvents,
   type ConsumerDefinition,
   type EnqueueOptions,
   type EventDefinition,
@@ -61,4 +62,10 @@ export {
 } from "./transaction.ts";
 export { createDurable, type Durable, type DurableOptions, type QueueSettings } from "./durable.ts";
 export type { JobManagement, QueueManagement } from "./management.ts";
-export type { UpstreamCall, UpstreamCalls, UpstreamCallStart } from "./upstream-calls.ts";
+export {
+  digestOfUpstreamKey,
+  upstreamKey,
+  type UpstreamCall,
+  type UpstreamCalls,
+  type UpstreamCallStart,
+} from "./upstream-calls.ts";

@@ -15,12 +15,12 @@ export async function durableMetrics(
     value: Math.max(0, head - cursor),
   }));
   return [
-    gauge(
+    sharedGauge(
       "apiforge_jobs",
       "Jobs by queue and state; 100,000 of a state are as many as that or more.",
       queues.map((figures) => ({ labels: labelsOf(figures), value: figures.jobs })),
     ),
-    gauge(
+    sharedGauge(
       "apiforge_jobs_oldest_seconds",
       "How long the first job of a state has been due.",
       ages(queues),
@@ -31,8 +31,10 @@ export async function durableMetrics(
       type: "counter",
       samples: attempts.samples(),
     },
-    gauge("apiforge_events_head", "Position of the last event in the log.", [{ value: head }]),
-    gauge(
+    sharedGauge("apiforge_events_head", "Position of the last event in the log.", [
+      { value: head },
+    ]),
+    sharedGauge(
       "apiforge_consumer_lag_events",
       "Positions from a consumer to the head of the log.",
       lags,
@@ -70,6 +72,6 @@ function counter(name: string, help: string, value: number): Metric {
   return { name, help, type: "counter", samples: [{ value }] };
 }
 
-function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
-  return { name, help, type: "gauge", samples };
+function sharedGauge(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name, help, type: "gauge", isShared: true, samples };
 }

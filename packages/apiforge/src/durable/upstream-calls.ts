@@ -18,6 +18,20 @@ export interface UpstreamCall {
   release(): Promise<void>;
 }
 
+const digestBytes = 16;
+const keyPattern = /^[A-Za-z0-9_-]{22}$/;
+
+/** The key that an upstream is sent for a call. */
+export function upstreamKey(digest: Uint8Array): string {
+  return Buffer.from(digest).toString("base64url");
+}
+
+/** The digest whose {@link upstreamKey} this is; undefined for text that is none. */
+export function digestOfUpstreamKey(key: string): Buffer | undefined {
+  const digest = Buffer.from(keyPattern.test(key) ? key : "", "base64url");
+  return digest.length === digestBytes && upstreamKey(digest) === key ? digest : undefined;
+}
+
 /** What is known of a key before its request is sent to an upstream. */
 export type UpstreamCallStart =
   | { readonly outcome: "claimed"; readonly call: UpstreamCall }
@@ -66,7 +80,7 @@ export class UpstreamCalls {
       await end;
     };
     return {
-      upstreamKey: Buffer.from(ref.digest).toString("base64url"),
+      upstreamKey: upstreamKey(ref.digest),
       answer: (answer) => ended(upstreamCalls.answer(ref, answer)),
       giveUp: () => ended(upstreamCalls.giveUp(ref)),
       release: () => ended(upstreamCalls.release(ref)),

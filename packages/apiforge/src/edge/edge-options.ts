@@ -107,6 +107,13 @@ export interface Edge {
    */
   replace(changes: EdgeChanges): Promise<void>;
   /**
+   * Has its connections end without one that is cut: accepts no new ones, closes each with its next answer, and
+   * those on which nothing more comes when they have been idle for as long as at any time (72 s). HTTP/2
+   * connections get their GOAWAY with the next request and end with the answers under way. Resolves when none is open, after 75 s at
+   * the latest; `close` then ends what is left. What is under way is told of nothing until then.
+   */
+  drain(): Promise<void>;
+  /**
    * Stops accepting, lets requests in flight finish for up to 10 s, closes what is left.
    * Resolves when no connection is open; calling it again waits for the same end.
    */

@@ -1,3 +1,5 @@
+import { Server as NetServer } from "node:net";
+
 import { capConnections } from "./guard/connection-cap.ts";
 import type { Edge, EdgeChanges, EdgeOptions } from "./edge-options.ts";
 import { openParts } from "./edge-parts.ts";
@@ -8,6 +10,8 @@ import { prepareServing } from "./serving.ts";
 import { renewTls } from "./tls.ts";
 
 const closeDeadlineMs = 10_000;
+/** Node closes idle connections a second after the time that it tells clients. */
+const drainDeadlineMs = keepAliveTimeoutMs + 3_000;
 const defaultMaxConnectionsPerAddress = 10_000;
 
 /**
@@ -20,6 +24,7 @@ export function createEdge(given: EdgeOptions): Edge {
   const parts = openParts(given);
   const { closing, upgrades } = parts;
   let closed: Promise<void> | undefined;
+  let draining: Promise<void> | undefined;
   const first = prepareServing(given, parts);
   let serving = first;
   const { server } = first.server;
@@ -47,7 +52,7 @@ export function createEdge(given: EdgeOptions): Edge {
       serving,
     );
     await next.server.ready();
-    if (closing.signal.aborted) throw new TypeError("The server stops");
+    if (draining !== undefined || closing.signal.aborted) throw new TypeError("The server stops");
     next.limits.takeOver();
     upgrades.takes = next.takesWebSockets;
     server.requestTimeout = next.requestTimeoutMs;
@@ -56,6 +61,21 @@ export function createEdge(given: EdgeOptions): Edge {
     server.on("request", (request, response) => next.server.routing(request, response));
     serving = next;
     backends.change(next.options.routes);
+  }
+
+  async function drain(): Promise<void> {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const timer = clock.after(drainDeadlineMs, resolve);
+    http2?.drain();
+    server.removeAllListeners("request");
+    server.on("request", (request, response) => {
+      response.shouldKeepAlive = false;
+      serving.server.routing(request, response);
+    });
+    // HTTP's own close would cut idle connections, on which a request may be under way.
+    NetServer.prototype.close.call(server, () => resolve());
+    await ended;
+    timer.cancel();
   }
 
   async function close(): Promise<void> {
@@ -91,6 +111,7 @@ export function createEdge(given: EdgeOptions): Edge {
       changing = done.catch(() => undefined);
       return done;
     },
+    drain: () => (draining ??= drain()),
     close() {
       closing.abort();
       closed ??= close();

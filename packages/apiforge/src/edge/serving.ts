@@ -99,9 +99,9 @@ export function prepareServing(given: EdgeOptions, parts: EdgeParts, before?: Se
   mountHealth(server, options.ready, services.isClosing, clock, log);
   mountDocuments(server, options, versions);
   if (parts.requests !== undefined && parts.ofProcess !== undefined) {
-    const { token, sources = [] } = options.metrics ?? {};
+    const { sources = [], ...access } = options.metrics ?? {};
     const ofUsage = usage === undefined ? [] : [usage.metrics];
-    mountMetrics(server, [parts.requests.read, parts.ofProcess, ...ofUsage, ...sources], token);
+    mountMetrics(server, [parts.requests.read, parts.ofProcess, ...ofUsage, ...sources], access);
   }
   for (const route of options.routes) pipeline.mountRoute(server, route);
   return {

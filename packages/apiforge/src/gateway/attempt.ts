@@ -43,6 +43,9 @@ const maxInterim = 16;
 /** Up to here a body leaves in one string with its head; Node writes up to 16 KiB without allocating. */
 const maxJoinedBytes = 12_288;
 
+/** Of a client that reads as fast as it can. */
+const maxUnreadBytes = 131_072;
+
 /** Fields as they came, flat as `[name, value, …]`. */
 type RawHeaders = readonly (Buffer | string)[];
 
@@ -179,6 +182,13 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   /** The tap has become awaited. */
   hurry(): void {
     if (this.phase === "client") this.#resume();
+  }
+
+  /** Calls `then` once no more of the body than a piece waits for its client: now, or when that has it or is gone. */
+  whenRead(then: () => void): void {
+    const response = this.#response;
+    if (response === undefined || response.writableLength <= maxUnreadBytes) then();
+    else response.once("close", then);
   }
 
   /** Its body goes to `sink`, and somebody else writes to the client. */

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
 
 import type { Exchange } from "../edge/index.ts";
 import { EvenSpread } from "./even-spread.ts";
@@ -53,11 +54,7 @@ export class Canaries {
   }
 
   #marked({ headers }: Exchange): Upstream | undefined {
-    return this.#canaries.find(
-      ({ header, cookie }) =>
-        (header !== undefined && headers[header.name.toLowerCase()] === header.value) ||
-        (cookie !== undefined && hasCookie(headers.cookie, cookie)),
-    )?.upstream;
+    return markedCanary(this.#canaries, headers)?.upstream;
   }
 
   #byShare(exchange: Exchange): Upstream {
@@ -76,6 +73,18 @@ export class Canaries {
     const digest = hash("sha256", subjectOf(this.#stickyBy, exchange), "buffer");
     return digest.readUInt32BE() / 2 ** 32;
   }
+}
+
+/** The canary that a request with these fields, names in lower case, asks for; undefined for none. */
+export function markedCanary(
+  canaries: readonly Canary[],
+  headers: IncomingHttpHeaders,
+): Canary | undefined {
+  return canaries.find(
+    ({ header, cookie }) =>
+      (header !== undefined && headers[header.name.toLowerCase()] === header.value) ||
+      (cookie !== undefined && hasCookie(headers.cookie, cookie)),
+  );
 }
 
 function subjectOf(stickyBy: StickyBy, exchange: Exchange): string {

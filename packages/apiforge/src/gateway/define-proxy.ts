@@ -101,6 +101,7 @@ export interface ProxyOptions extends Pick<AnyRouteOptions, OfRoutes>, ShapingOp
 /** Those of a proxy that names none. */
 export const allMethods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const wildcard = "/*";
+const nothingWithheld: ReadonlySet<string> = new Set();
 const anyReplies: Replies = { 200: null };
 
 /**
@@ -185,6 +186,7 @@ function cachePlan(plan: ProxyPlan, cache: ResponseCache): CachePlan {
   return {
     cache,
     trustedPeers: plan.trustedPeers,
+    withheld: plan.shaping?.withheld ?? nothingWithheld,
     validates: plan.shaping?.looksInside !== true,
     call: (exchange, responder, changes) => new ProxyCall(plan, exchange, responder, changes),
   };

@@ -4,6 +4,7 @@ import type { Clock } from "../kernel/index.ts";
 import type { Breaker } from "./breaker.ts";
 import { Channel, type ChannelSettings } from "./grpc/channel.ts";
 import { Health, type HealthOptions } from "./health.ts";
+import type { ProbeConnection } from "./health-probe.ts";
 import { loadUndici } from "./undici.ts";
 import type { UpstreamTls } from "./upstream-tls.ts";
 
@@ -31,6 +32,7 @@ export class Endpoint {
   /** Attempts at work. */
   pending = 0;
   readonly #makePool: () => Pool;
+  readonly #origin: string;
   readonly #connectMs: number;
   /** Pools that take no more requests, with the end of those that they have. */
   readonly #closing = new Map<Pool, Promise<void>>();
@@ -70,8 +72,8 @@ export class Endpoint {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-    this.#health =
-      health && new Health(origin, clock, { ...health, path: this.basePath + health.path });
+    this.#origin = origin;
+    this.#health = health && new Health(this.basePath, clock, health);
   }
 
   /** False when it has said so itself; see {@link HealthOptions}. */
@@ -91,7 +93,7 @@ export class Endpoint {
   }
 
   open(): void {
-    this.#health?.start({ connect: this.#connect });
+    this.#health?.start(this.#probeConnection());
   }
 
   /** Connections that are opened from now on use `tls`; those that are open go on until their requests have ended. */
@@ -100,7 +102,7 @@ export class Endpoint {
     this.#tls = tls;
     this.#channel?.renewTls(tls);
     this.#retire();
-    this.#health?.reconnect({ connect: this.#connect });
+    this.#health?.reconnect(this.#probeConnection());
   }
 
   /** Sends one request; everything else is told to `handler`. */
@@ -123,6 +125,10 @@ export class Endpoint {
     });
     await Promise.all([...closing.map(([, end]) => end), this.#channel?.close()]);
     timer.cancel();
+  }
+
+  #probeConnection(): ProbeConnection {
+    return { origin: this.#origin, connectMs: this.#connectMs, tls: this.#tls };
   }
 
   #retire(): void {

@@ -1,12 +1,9 @@
-import type { Client } from "undici";
-
 import type { Clock, Timer } from "../kernel/index.ts";
-import { loadUndici } from "./undici.ts";
+import { GrpcProbe } from "./grpc/health-probe.ts";
+import { HttpProbe, type HealthProbe, type ProbeConnection } from "./health-probe.ts";
 
-/** Asks an endpoint in a steady rhythm whether it is well, whatever requests it gets. */
-export interface HealthOptions {
-  /** What is asked, with the endpoint's own path in front of it; well is what answers 200 to 299. */
-  readonly path: string;
+/** In what rhythm an endpoint is asked, and what counts. */
+export interface HealthRhythm {
   /** Between two questions, 10 % more or less, so that servers do not ask in step; default 10,000 ms. */
   readonly intervalMs?: number;
   /** Until the whole answer has come; default 2,000 ms. */
@@ -19,24 +16,37 @@ export interface HealthOptions {
   readonly random?: () => number;
 }
 
+/** Asks by a GET. */
+export interface HttpHealthOptions extends HealthRhythm {
+  /** What is asked, with the endpoint's own path in front of it; well is what answers 200 to 299. */
+  readonly path: string;
+}
+
+/** Asks by the health checking protocol of gRPC: `grpc.health.v1.Health/Check`, over HTTP/2. */
+export interface GrpcHealthOptions extends HealthRhythm {
+  /** Full name of the service that is asked about, or an empty text for the whole server; well is what says SERVING. */
+  readonly service: string;
+}
+
+/** Asks an endpoint in a steady rhythm whether it is well, whatever requests it gets. */
+export type HealthOptions = HttpHealthOptions | GrpcHealthOptions;
+
 const spread = 0.2;
-/** Of an answer; what is longer is no answer to such a question. */
-const maxBodyBytes = 65_536;
 
 /** Knows whether one endpoint is well; it is until it has shown otherwise. */
 export class Health {
   readonly #clock: Clock;
-  readonly #options: Required<HealthOptions>;
-  readonly #origin: string;
-  #client: Client | undefined;
+  readonly #options: HealthOptions & Required<HealthRhythm>;
+  readonly #basePath: string;
+  #probe: HealthProbe | undefined;
   #timer: Timer | undefined;
   #isWell = true;
   /** Answers in a row that speak against what is held. */
   #against = 0;
 
-  /** @param origin with nothing behind the port. */
-  constructor(origin: string, clock: Clock, options: HealthOptions) {
-    this.#origin = origin;
+  /** @param basePath of the endpoint, in front of what is asked. */
+  constructor(basePath: string, clock: Clock, options: HealthOptions) {
+    this.#basePath = basePath;
     this.#clock = clock;
     this.#options = {
       intervalMs: 10_000,
@@ -53,51 +63,50 @@ export class Health {
   }
 
   /** Begins to ask, at once. */
-  start(connect: Client.Options): void {
-    // A connection of its own: behind requests that wait for one of theirs it would be late.
-    const { Client: UndiciClient } = loadUndici();
-    this.#client = new UndiciClient(this.#origin, connect);
-    void this.#ask(this.#client);
+  start(connection: ProbeConnection): void {
+    this.#probe = this.#probeOver(connection);
+    void this.#ask(this.#probe);
   }
 
   /** Asks over new connections from now on, if it asks at all. */
-  reconnect(connect: Client.Options): void {
-    const client = this.#client;
-    if (client === undefined) return;
+  reconnect(connection: ProbeConnection): void {
+    const probe = this.#probe;
+    if (probe === undefined) return;
     this.#timer?.cancel();
-    this.start(connect);
-    void client.destroy();
+    this.start(connection);
+    void probe.close();
   }
 
   /** Asks no more. What it has found out stays. */
   async stop(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
+    const probe = this.#probe;
+    this.#probe = undefined;
     this.#timer?.cancel();
-    await client?.destroy();
+    await probe?.close();
   }
 
-  async #ask(client: Client): Promise<void> {
+  #probeOver(connection: ProbeConnection): HealthProbe {
+    const basePath = this.#basePath;
+    const options = this.#options;
+    if ("path" in options) return new HttpProbe(connection, basePath + options.path);
+    const { service, timeoutMs } = options;
+    return new GrpcProbe(connection, { basePath, service, timeoutMs });
+  }
+
+  async #ask(probe: HealthProbe): Promise<void> {
     const { intervalMs, random } = this.#options;
-    const isGood = await this.#answersWell(client);
-    if (this.#client !== client) return;
+    const isGood = await this.#answersWell(probe);
+    if (this.#probe !== probe) return;
     this.#learn(isGood);
     const delayMs = intervalMs * (1 + spread * (random() - 0.5));
-    this.#timer = this.#clock.after(delayMs, () => void this.#ask(client));
+    this.#timer = this.#clock.after(delayMs, () => void this.#ask(probe));
   }
 
-  async #answersWell(client: Client): Promise<boolean> {
-    const { path, timeoutMs } = this.#options;
+  async #answersWell(probe: HealthProbe): Promise<boolean> {
     const late = new AbortController();
-    const timer = this.#clock.after(timeoutMs, () => late.abort());
+    const timer = this.#clock.after(this.#options.timeoutMs, () => late.abort());
     try {
-      const { statusCode, body } = await client.request({
-        path,
-        method: "GET",
-        signal: late.signal,
-      });
-      await body.dump({ signal: late.signal, limit: maxBodyBytes });
-      return statusCode >= 200 && statusCode < 300;
+      return await probe.ask(late.signal);
     } catch {
       return false;
     } finally {

@@ -120,21 +120,25 @@ function replyOf(
 }
 
 function settlement(
-  { call, attempt: { status }, isRepeated }: KeyedAnswer,
+  { call, shaping, attempt: { status }, isRepeated }: KeyedAnswer,
   reply: ShapedReply | undefined,
 ): Promise<void> {
   if (nothingDone.has(status)) return isRepeated ? call.giveUp() : call.release();
   if (status >= 500) return call.giveUp();
-  if (reply !== undefined) return call.answer(recorded(reply));
+  if (reply !== undefined) return call.answer(recorded(reply, shaping));
   // A refusal leaves nothing behind that could be done twice; whatever else is no answer.
   return status >= 400 ? call.release() : call.giveUp();
 }
 
-function recorded({ status, fields, body }: ShapedReply): UpstreamAnswer {
+function recorded(
+  { status, fields, body }: ShapedReply,
+  shaping: Shaping | undefined,
+): UpstreamAnswer {
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const name = text(fields[index]).toLowerCase();
-    if (recordedFields.has(name)) kept.push(name, text(fields[index + 1]));
+    if (recordedFields.has(name) || shaping?.sets(name) === true)
+      kept.push(name, text(fields[index + 1]));
   }
   return { status, fields: kept, body: Buffer.from(body) };
 }

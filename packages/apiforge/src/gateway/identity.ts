@@ -17,5 +17,8 @@ export function proxyStatus(error: ProxyErrorType): string {
   return `${pseudonym}; error=${error}`;
 }
 
+/** On every copy of a request, so that whoever gets one can tell. */
+export const shadowField = "x-shadow-request";
+
 /** nginx' own status, known to whoever reads logs: the client went before its answer. */
 export const clientGone = 499;

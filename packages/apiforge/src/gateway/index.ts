@@ -4,14 +4,16 @@ export { cachesOf } from "./cache/cached-relay.ts";
 export { isPurged, type Purge } from "./cache/memory-store.ts";
 export type { PurgeLog } from "./cache/purge-log.ts";
 export {
+  defaultCacheName,
   responseCache,
   type ResponseCache,
   type ResponseCacheOptions,
 } from "./cache/response-cache.ts";
 export { allMethods, defineProxy, type ProxyOptions } from "./define-proxy.ts";
-export type { Canary, RequestMark, StickyBy } from "./canary.ts";
+export { markedCanary, type Canary, type RequestMark, type StickyBy } from "./canary.ts";
 export type { ShadowOptions } from "./shadow.ts";
-export type { ShapingOptions } from "./shaping.ts";
+export type { HeadDeclaration, ShapingOptions } from "./shaping.ts";
+export { reservedField, type HeadKind } from "./declared-fields.ts";
 export type {
   HeadChanges,
   RelayedAnswer,
@@ -21,12 +23,17 @@ export type {
   TransformRequest,
   TransformResponse,
 } from "./shaping-hooks.ts";
-export { defineGrpc, type GrpcOptions } from "./grpc/define-grpc.ts";
+export { defineGrpc, isGrpcName, type GrpcOptions } from "./grpc/define-grpc.ts";
 export { gatewayErrors } from "./errors.ts";
 export type { Balancing } from "./balancing.ts";
 export type { BreakerOptions, BreakerState } from "./breaker.ts";
 export type { UpstreamTls, UpstreamTlsFiles } from "./upstream-tls.ts";
-export type { HealthOptions } from "./health.ts";
+export type {
+  GrpcHealthOptions,
+  HealthOptions,
+  HealthRhythm,
+  HttpHealthOptions,
+} from "./health.ts";
 export {
   upstream,
   type EndpointState,

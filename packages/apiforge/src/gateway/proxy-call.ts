@@ -113,7 +113,8 @@ export class ProxyCall implements AttemptOwner {
 
   inform(status: number, headers: readonly string[]): void {
     const { raw } = this.#exchange.reply;
-    if (this.#changes?.isDetached === true) return;
+    // What a route has shaped is the answer; nothing would have looked at this.
+    if (this.#changes?.isDetached === true || this.#plan.shaping !== undefined) return;
     if (this.#exchange.request.raw.httpVersion === "1.0" || raw.destroyed) return;
     raw.writeInformation(status, [...headers]);
   }

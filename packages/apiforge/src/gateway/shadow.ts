@@ -4,6 +4,7 @@ import type { Exchange } from "../edge/index.ts";
 import { Attempt, type AttemptEnd, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { EvenSpread } from "./even-spread.ts";
+import { shadowField } from "./identity.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Where copies of a route's requests are sent; what is answered there is thrown away. */
@@ -15,8 +16,6 @@ export interface ShadowOptions {
   readonly maxPending?: number;
 }
 
-/** On every copy, so that whoever gets one can tell. */
-const shadowField = "x-shadow-request";
 const defaultMaxPending = 64;
 const nothingTried: ReadonlySet<Endpoint> = new Set();
 

@@ -94,7 +94,8 @@ export function shapeRequest(
   exchange: Exchange,
   { path, headers }: Pick<ShapedRequest, "path" | "headers">,
 ): ShapedRequest {
-  const asked = shaping.looksInside ? askingForWhole(exchange, headers) : headers;
+  const own = shaping.requestFields?.applied(headers) ?? headers;
+  const asked = shaping.looksInside ? askingForWhole(exchange, own) : own;
   const body = checkedValue(exchange);
   const changes = shaping.transformRequest?.({
     method: exchange.method,

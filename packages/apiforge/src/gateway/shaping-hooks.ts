@@ -5,6 +5,7 @@ import {
   type Principal,
   type RequestInfo,
 } from "../edge/index.ts";
+import { FieldNames } from "./headers/field-names.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
 import { text } from "./headers/response-headers.ts";
 
@@ -71,16 +72,31 @@ export function changedFields<Field extends Buffer | string>(
   raw: readonly Field[],
   { set = {}, remove = [] }: HeadChanges,
 ): (Field | string)[] {
-  const replaced = new Map(Object.entries(set).map(([name, value]) => [checkedName(name), value]));
-  const gone = new Set([...remove.map(checkedName), ...replaced.keys()]);
+  const added: string[] = [];
+  const gone = new Set(remove.map(checkedName));
+  for (const [name, value] of Object.entries(set)) {
+    const lowerCase = checkedName(name);
+    validateHeaderValue(lowerCase, value);
+    gone.add(lowerCase);
+    added.push(lowerCase, value);
+  }
+  return replacedFields(raw, new FieldNames(gone), added);
+}
+
+/** `raw` without the fields `gone`, and with `added` behind it; both flat. */
+export function replacedFields<Field extends Buffer | string>(
+  raw: readonly Field[],
+  gone: FieldNames,
+  added: readonly string[],
+): (Field | string)[] {
   const changed: (Field | string)[] = [];
   for (let index = 0; index < raw.length; index += 2) {
-    if (!gone.has(text(raw[index]).toLowerCase())) changed.push(...raw.slice(index, index + 2));
-  }
-  for (const [name, value] of replaced) {
-    validateHeaderValue(name, value);
+    const name = raw[index];
+    const value = raw[index + 1];
+    if (name === undefined || value === undefined || gone.has(name)) continue;
     changed.push(name, value);
   }
+  for (const part of added) changed.push(part);
   return changed;
 }
 

@@ -2,17 +2,24 @@ import { isUtf8 } from "node:buffer";
 
 import { replyShaper, type Exchange, type Route, type ShapeReply } from "../edge/index.ts";
 import type { Schema } from "../schema/index.ts";
+import { declaredFields, type DeclaredFields } from "./declared-fields.ts";
 import { valueOf, type RawFields } from "./headers/raw-fields.ts";
 import { text } from "./headers/response-headers.ts";
 import { answerInvalid } from "./shaping-errors.ts";
 import {
   changedFields,
   shownFields,
+  type HeadChanges,
   type RelayedAnswer,
   type TransformReply,
   type TransformRequest,
   type TransformResponse,
 } from "./shaping-hooks.ts";
+
+/** Changes of a head that a route declares, the same for every message. */
+export interface HeadDeclaration {
+  readonly headers?: HeadChanges;
+}
 
 /** What a proxied route makes of its upstream's answers; see `defineProxy`. */
 export interface ShapingOptions {
@@ -31,6 +38,16 @@ export interface ShapingOptions {
    * error envelope: nothing of theirs leaves but the status 4xx and `Retry-After`. Default true with `replies`, else false.
    */
   readonly sanitizeErrors?: boolean;
+  /**
+   * Fields that every request has, or has not, when its upstream gets it; {@link ShapingOptions.transformRequest}
+   * sees them. Not those of the connection, of the body's framing, and of what the gateway itself says. Default none.
+   */
+  readonly request?: HeadDeclaration;
+  /**
+   * Fields that every answer of the upstream has, or has not, whatever its status; before
+   * {@link ShapingOptions.transformResponse} and before a cache takes it. Errors of the gateway's own do not have them. Default none.
+   */
+  readonly response?: HeadDeclaration;
   readonly transformRequest?: TransformRequest;
   readonly transformResponse?: TransformResponse;
   /** Comes before {@link ShapingOptions.replies}. Answers that are not JSON pass as they are. */
@@ -71,6 +88,8 @@ const ofBytes: ReadonlySet<string> = new Set([
 
 /** What one proxied route makes of the answers of its upstream. */
 export class Shaping {
+  /** What the route declares of requests; comes before {@link transformRequest}. */
+  readonly requestFields: DeclaredFields | undefined;
   readonly transformRequest: TransformRequest | undefined;
   readonly maxReplyBytes: number;
   /** Bodies are looked into, so the upstream is asked for whole ones that are not encoded. */
@@ -78,25 +97,39 @@ export class Shaping {
   readonly #shape: ShapeReply | undefined;
   readonly #replies: Readonly<Record<number, Schema | null>>;
   readonly #sanitizes: boolean;
+  readonly #responseFields: DeclaredFields | undefined;
   readonly #transformResponse: TransformResponse | undefined;
   readonly #transformReply: TransformReply | undefined;
 
   constructor(route: Route, options: ShapingOptions) {
     const { replies, transformReply } = options;
+    this.requestFields = declaredFields("request", options.request?.headers);
     this.transformRequest = options.transformRequest;
     this.maxReplyBytes = options.maxReplyBytes ?? defaultMaxReplyBytes;
     this.looksInside = replies !== undefined || transformReply !== undefined;
     this.#shape = replies === undefined ? undefined : replyShaper(route);
     this.#replies = replies ?? {};
     this.#sanitizes = options.sanitizeErrors ?? replies !== undefined;
+    this.#responseFields = declaredFields("response", options.response?.headers);
     this.#transformResponse = options.transformResponse;
     this.#transformReply = transformReply;
   }
 
-  /** An answer's fields as {@link TransformResponse} leaves them. */
-  fields(exchange: Exchange, status: number, fields: RawFields): RawFields {
+  /** Fields of clients that no upstream gets, in lower case; none where a hook may hand on what they say. */
+  get withheld(): ReadonlySet<string> | undefined {
+    return this.transformRequest === undefined ? this.requestFields?.gone.all : undefined;
+  }
+
+  /** An answer's fields as the route's declaration and {@link TransformResponse} leave them. */
+  fields(exchange: Exchange, status: number, raw: RawFields): RawFields {
+    const fields = this.#responseFields?.applied(raw) ?? raw;
     const changes = this.#transformResponse?.(relayed(exchange, status, fields));
     return changes === undefined ? fields : changedFields(fields, changes);
+  }
+
+  /** True for a field, name in lower case, that the route declares for all its answers. */
+  sets(name: string): boolean {
+    return this.#responseFields?.sets(name) === true;
   }
 
   fateOf(status: number, fields: RawFields): AnswerFate {
@@ -150,6 +183,7 @@ export function shapingOf(route: Route, options: ShapingOptions): Shaping | unde
   const { replies, sanitizeErrors, transformReply, transformRequest, transformResponse } = options;
   const isUsed =
     (replies ?? transformReply ?? transformRequest ?? transformResponse) !== undefined ||
+    (options.request?.headers ?? options.response?.headers) !== undefined ||
     options.maxReplyBytes !== undefined ||
     sanitizeErrors === true;
   return isUsed ? new Shaping(route, options) : undefined;

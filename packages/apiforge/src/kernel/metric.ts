@@ -14,6 +14,8 @@ export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: MetricType;
+  /** True for what is of the store: the same whichever of several processes tells it. Default false. */
+  readonly isShared?: boolean;
   readonly samples: readonly Sample[];
 }
 

@@ -224,8 +224,10 @@ export interface StoreTransaction extends SqlRunner, ScheduleTransaction {
 
 /** Where a named reader of the log stands. */
 export interface ConsumerState {
-  /** The last event it has dealt with. */
+  /** The last event it has dealt with; a new one stands at the beginning of what is kept. */
   readonly cursor: number;
+  /** The last event that was deleted: one whose cursor lies before it has missed what is in between. */
+  readonly floor: number;
 }
 
 /** The result of a commit that is on disk. */
@@ -336,10 +338,20 @@ export interface WorkerStore {
 
 /** Reading the log. */
 export interface EventStore {
-  /** Up to `limit` committed events after `after`, in order, with none left out that a later read could show. */
+  /**
+   * Up to `limit` committed events after `after`, in order, with none left out that a later read could show.
+   * @throws {events_swept} when events after `after` were deleted.
+   */
   read(after: number, limit: number): Promise<readonly LogEvent[]>;
   /** The highest `seq` below which every event is readable. */
   head(): Promise<number>;
+  /** The last event that was deleted, after which reading can begin; 0 when none was. */
+  floor(): Promise<number>;
+  /**
+   * Deletes up to `limit` events from the beginning of the log that were appended more than `olderThanMs` ago,
+   * never the last of all; answers how many.
+   */
+  sweep(olderThanMs: number, limit: number): Promise<number>;
 }
 
 /** Idempotency records outside of transactions. */
@@ -423,4 +435,6 @@ export interface Store {
 }
 
 /** The reading side of a store, for programs beside the server. */
-export type StoreReads = Pick<Store, "read" | "close">;
+export type StoreReads = Pick<Store, "read" | "close"> & {
+  readonly upstreamCalls: Pick<UpstreamCallStore, "list">;
+};

@@ -7,4 +7,4 @@ export type * from "./limit-contract.ts";
 export { deadlineExceededError } from "./job-row.ts";
 export * from "./schedule-contract.ts";
 export type * from "./upstream-call-contract.ts";
-export { storeError, storeErrors } from "./errors.ts";
+export { eventsSwept, storeError, storeErrors } from "./errors.ts";

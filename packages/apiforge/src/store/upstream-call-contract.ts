@@ -38,21 +38,57 @@ export type UpstreamCallClaim =
       readonly answer: UpstreamAnswer;
     };
 
+/** How a call stands; `free`: it did nothing, as somebody found, and its key may be used again. */
+export type UpstreamCallStanding = "in_flight" | "answered" | "unknown" | "free";
+
+/** A call, for whoever looks after it. */
+export interface UpstreamCallRecord {
+  readonly digest: Uint8Array;
+  readonly key: string;
+  readonly standing: UpstreamCallStanding;
+  /** How often it was made. */
+  readonly times: number;
+  /** When it was made first. */
+  readonly createdAt: number;
+}
+
+/** What somebody found out about a call whose outcome was unknown. */
+export type UpstreamCallSettlement =
+  | { readonly found: "answer"; readonly answer: UpstreamAnswer }
+  | { readonly found: "nothing_done" };
+
+/** Which calls are listed. */
+export interface UpstreamCallFilter {
+  /** Those whose outcome is unknown, or all. */
+  readonly standing: "unknown" | "any";
+  readonly limit: number;
+}
+
 /**
  * Calls of upstreams under idempotency keys. A key is claimed before anything is sent, by one caller
  * on any node; then its call is answered, given up or released, which counts only as long as it has
  * not been made once more. Every method is one commit.
  */
 export interface UpstreamCallStore {
-  /** Claims a key that is free, or unknown with the same fingerprint where it may be repeated. */
+  /** Claims a key that is free or was freed, or unknown with the same fingerprint where it may be repeated. */
   claim(ask: UpstreamCallAsk): Promise<UpstreamCallClaim>;
   /** The calls go on: their leases last `leaseMs` from now. */
   renew(calls: readonly UpstreamCallRef[], leaseMs: number): Promise<void>;
   answer(call: UpstreamCallRef, answer: UpstreamAnswer): Promise<void>;
   /** Nobody knows what became of it. */
   giveUp(call: UpstreamCallRef): Promise<void>;
-  /** Nothing was done: the key is free again. One that was unknown before its claim stays so. */
+  /** Nothing was done: the key is free again. One that was unknown before its claim stays so, unless it was freed. */
   release(call: UpstreamCallRef): Promise<void>;
+  /** Oldest first. */
+  list(filter: UpstreamCallFilter): Promise<readonly UpstreamCallRecord[]>;
+  /**
+   * Ends a call whose outcome is unknown: its key has the answer, or is free. Answers how the call stood;
+   * where that is not `unknown`, nothing has changed. Undefined when there is no such call.
+   */
+  settle(
+    digest: Uint8Array,
+    settlement: UpstreamCallSettlement,
+  ): Promise<UpstreamCallStanding | undefined>;
   /** Deletes up to `limit` calls that were made first longer ago; answers how many. */
   sweep(olderThanMs: number, limit: number): Promise<number>;
 }

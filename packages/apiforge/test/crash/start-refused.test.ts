@@ -42,6 +42,13 @@ async function refusal(deployment: Deployment, options: StartOptions = {}): Prom
 }
 
 describe("SQLite", () => {
+  test("several processes", async () => {
+    await using deployment = await deploy({ APIFORGE_PROCESSES: "2" });
+    const said = await refusal(deployment);
+    checkReadable(said, "processes_need_postgres");
+    expect(said).toContain("Set DATABASE_URL to a PostgreSQL, or APIFORGE_PROCESSES to 1.");
+  });
+
   test("a second server on the same file names the first and what to do; the first goes on", async () => {
     await using deployment = await deploy();
     const first = await deployment.start();
@@ -151,6 +158,16 @@ describe("configuration", () => {
     expect(said).toContain(new URL(first.url).host);
     await first.stop();
   });
+});
+
+test("a port that is taken, for several processes", async () => {
+  await using database = await createDatabase(postgresUrl());
+  await using deployment = await deploy({ DATABASE_URL: database.url });
+  const first = await deployment.start();
+  const env = { PORT: new URL(first.url).port, APIFORGE_PROCESSES: "2" };
+  const said = await refusal(deployment, { env });
+  checkReadable(said, "address_unusable");
+  await first.stop();
 });
 
 test("generated keys that cannot be kept", async () => {

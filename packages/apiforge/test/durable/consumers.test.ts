@@ -12,6 +12,8 @@ import {
 import { storeFixtures } from "../store/fixtures.ts";
 import { actor, Harness, type Node } from "./harness.ts";
 
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 const data = z.object({ n: z.number() });
 const created = defineEvent("project.created", data);
 const removed = defineEvent("project.removed", data);
@@ -81,6 +83,53 @@ function range(from: number, to: number): number[] {
 const never = () => false;
 
 describe.for(storeFixtures)("a consumer on $name", (fixture) => {
+  test("that has missed events stands still and says so, until it says what to do about them", async () => {
+    await using harness = await Harness.open(fixture);
+    const seen: number[] = [];
+    const events = ["project.*"];
+    const handle = async (context: ConsumerContext) => void seen.push(numberOf(context));
+    const first = await harness.started({ consumers: [defineConsumer("crm", { events, handle })] });
+    await emit(harness, first, [1]);
+    await first.durable.stop(0);
+    await emit(harness, first, [2, 3, 4]);
+    await harness.open.advance(dayMs);
+    // The last event is never deleted.
+    await harness.store.events.sweep(hourMs, 10);
+    const behind = await harness.started({
+      consumers: [defineConsumer("crm", { events, handle })],
+    });
+    await emit(harness, behind, [5]);
+    expect(seen).toEqual([1]);
+    expect(behind.log.entries).toMatchObject([
+      { level: "error", fields: { consumer: "crm", error: { code: "events_swept" } } },
+    ]);
+    await behind.durable.stop(0);
+    const gaps: unknown[] = [];
+    const crm = defineConsumer("crm", {
+      events,
+      handle,
+      async missed({ after, until, tx }) {
+        gaps.push([after, until]);
+        await tx.sql`insert into note (id, body) values ('made anew', '{"n":9}')`;
+      },
+    });
+    await harness.started({ consumers: [crm] });
+    expect(seen).toEqual([1, 4, 5]);
+    expect(gaps).toEqual([[1, 3]]);
+    expect(await notes(harness, "made")).toEqual([9]);
+  });
+
+  test("that comes to a log that was swept begins at what is kept of it", async () => {
+    await using harness = await Harness.open(fixture);
+    const { consumer, seen } = recorder("late", ["project.*"], () => false);
+    const first = await harness.started({});
+    await emit(harness, first, [1, 2, 3]);
+    await harness.open.advance(dayMs);
+    await harness.store.events.sweep(hourMs, 10);
+    await harness.started({ consumers: [consumer] });
+    expect(seen).toEqual([3]);
+  });
+
   test("sees every event once, in order, from the beginning of the log", async () => {
     await using harness = await Harness.open(fixture);
     await emit(harness, harness.node(), [1, 2, 3]);

@@ -5,6 +5,7 @@ import { createDurable, defineConsumer, defineJob } from "../../src/durable/inde
 import { SettlementBuffer, type JobEnd } from "../../src/durable/jobs/settlement-buffer.ts";
 import { silentLog, systemClock } from "../../src/kernel/index.ts";
 import { storeError, type ClaimedJob, type JobStore, type Store } from "../../src/store/index.ts";
+import { sampleEvent } from "@apiforge/testing/contracts";
 import { storeFixtures } from "../store/fixtures.ts";
 import { sqliteMemory } from "../store/sqlite-fixture.ts";
 import { actor, answer, Harness, write } from "./harness.ts";
@@ -53,6 +54,30 @@ describe.for(storeFixtures)("housekeeping on $name", (fixture) => {
     const outcome = (key: string) => node.durable.execute(write(key, async () => answer(200)));
     expect(await outcome("young")).toMatchObject({ outcome: "replayed", answer: { status: 202 } });
     expect(await outcome("old")).toMatchObject({ outcome: "fresh", answer: { status: 200 } });
+  });
+
+  test("deletes events when they are a week old, or what is said, and not the last", async () => {
+    await using harness = await Harness.open(fixture);
+    const emitAt = async (n: number): Promise<void> => {
+      await harness.store.transact("emit", async (tx) =>
+        tx.appendEvent(sampleEvent({ id: `${n}`, createdAt: harness.open.clock.now() })),
+      );
+    };
+    const kept = async () =>
+      (await harness.store.events.read(await harness.store.events.floor(), 10)).map(({ id }) => id);
+    for (const n of [1, 2, 3]) await emitAt(n);
+    await harness.open.advance(7 * dayMs - 60_000);
+    await emitAt(4);
+    const week = await harness.started({});
+    await harness.advance(60_000);
+    expect(await kept()).toEqual(["1", "2", "3", "4"]);
+    await harness.advance(60_000);
+    expect(await kept()).toEqual(["4"]);
+    await emitAt(5);
+    await week.durable.stop(0);
+    await harness.started({ eventRetention: "30s" });
+    await harness.advance(60_000);
+    expect(await kept()).toEqual(["5"]);
   });
 
   test("keeps as long as it is told to", async () => {

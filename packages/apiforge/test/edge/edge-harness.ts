@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ManualClock as StandingClock } from "@apiforge/testing";
 
 import { createDurable, type BatchDefinition, type Durable } from "../../src/durable/index.ts";
 import {
@@ -13,38 +14,14 @@ import {
   type EdgeOptions,
   type Route,
 } from "../../src/edge/index.ts";
-import {
-  silentLog,
-  systemClock,
-  type Clock,
-  type Log,
-  type LogFields,
-} from "../../src/kernel/index.ts";
+import { silentLog, systemClock, type Log, type LogFields } from "../../src/kernel/index.ts";
 import type { Store } from "../../src/store/index.ts";
 import { openSqliteStore } from "../../src/store/sqlite/store.ts";
 
 /** A clock that stands still until it is moved. */
-export class ManualClock implements Clock {
-  #nowMs = Date.parse("2026-01-01T00:00:00Z");
-  readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  after(delayMs: number, callback: () => void) {
-    const timer = { at: this.#nowMs + delayMs, callback };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-
-  advance(ms: number): void {
-    this.#nowMs += ms;
-    for (const timer of this.#timers) {
-      if (timer.at > this.#nowMs) continue;
-      this.#timers.delete(timer);
-      timer.callback();
-    }
+export class ManualClock extends StandingClock {
+  constructor() {
+    super(Date.UTC(2026, 0, 1));
   }
 }
 

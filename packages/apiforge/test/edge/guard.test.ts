@@ -7,6 +7,7 @@ import { z } from "zod";
 import { defineRoute } from "../../src/edge/index.ts";
 import { isPlain, normalTarget } from "../../src/edge/guard/target.ts";
 import { startHarness, type Harness } from "./edge-harness.ts";
+import { rawExchange } from "./raw-exchange.ts";
 
 // Answers at once: Node hands a request on before it has found that it cannot read the body.
 const seen = z.object({ path: z.string(), item: z.string(), headers: z.array(z.string()) });
@@ -45,16 +46,6 @@ afterAll(() => harness.stop());
 async function listen({ edge }: Harness): Promise<number> {
   const { url } = await edge.listen({ port: 0, host: "127.0.0.1" });
   return Number(new URL(url).port);
-}
-
-/** Everything that the server sends until it closes the connection. */
-async function exchange(bytes: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  const received: Buffer[] = [];
-  socket.on("data", (chunk: Buffer) => received.push(chunk));
-  socket.write(bytes, "latin1");
-  await once(socket, "close");
-  return Buffer.concat(received).toString("utf8");
 }
 
 function statuses(received: string): number[] {
@@ -129,7 +120,7 @@ const smuggled: readonly [string, string][] = [
 test.each(smuggled)(
   "%s is refused with 400 and nothing else, and the connection closed",
   async (_name, bytes) => {
-    const received = await exchange(bytes);
+    const received = await rawExchange(port, bytes);
     expect(statuses(received)).toEqual([400]);
     expect(received).toMatch(/^connection: close\r$/im);
     expect(received).toMatch(/"code":"(?:malformed_request|invalid_url)"|^[^{]*$/);
@@ -137,7 +128,9 @@ test.each(smuggled)(
 );
 
 test("a request behind a refused one is not answered", async () => {
-  expect(statuses(await exchange(`${get}Content-Length: 2\r\n\r\n{}${get}\r\n`))).toEqual([400]);
+  expect(statuses(await rawExchange(port, `${get}Content-Length: 2\r\n\r\n{}${get}\r\n`))).toEqual([
+    400,
+  ]);
 });
 
 test.each([
@@ -155,13 +148,13 @@ test.each([
     "headers_too_large",
   ],
 ])("%s are refused", async (_name, bytes, status, code) => {
-  const received = await exchange(bytes);
+  const received = await rawExchange(port, bytes);
   expect(statuses(received)).toEqual([status]);
   expect(received).toContain(`"code":"${code}"`);
 });
 
 async function read(head: string): Promise<z.infer<typeof seen>> {
-  const received = await exchange(`${head}Connection: close\r\n\r\n`);
+  const received = await rawExchange(port, `${head}Connection: close\r\n\r\n`);
   expect(statuses(received)).toEqual([200]);
   return seen.parse(JSON.parse(received.split("\r\n\r\n")[1] ?? ""));
 }

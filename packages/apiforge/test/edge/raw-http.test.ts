@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { startHarness, type Harness } from "./edge-harness.ts";
 import { thingRoutes } from "./thing-routes.ts";
+import { rawExchange } from "./raw-exchange.ts";
 
 interface RawCase {
   readonly name: string;
@@ -154,20 +155,10 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 
-/** Everything that the server sends until it closes the connection. */
-async function exchange(bytes: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  const received: Buffer[] = [];
-  socket.on("data", (chunk: Buffer) => received.push(chunk));
-  socket.write(bytes, "latin1");
-  await once(socket, "close");
-  return Buffer.concat(received).toString("utf8");
-}
-
 test.each(cases)(
   "$name is answered with the envelope",
   async ({ bytes, status, code, headers = {} }) => {
-    const [head = "", body = ""] = (await exchange(bytes)).split("\r\n\r\n");
+    const [head = "", body = ""] = (await rawExchange(port, bytes)).split("\r\n\r\n");
     const [statusLine = "", ...lines] = head.split("\r\n");
     expect(Number(statusLine.split(" ")[1])).toBe(status);
     const received = new Headers(lines.map((line) => line.split(/: (.*)/s, 2) as [string, string]));
@@ -198,14 +189,15 @@ test("a body that ends early gets no answer and does no harm", async () => {
   socket.end();
   await once(socket.resume(), "close");
   expect(
-    await exchange("GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+    await rawExchange(port, "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
   ).toContain('{"status":"live"}');
 });
 
 test("a chunked body above the limit is cut off", async () => {
   const bearer = await harness.bearer();
   const chunk = "x".repeat(300);
-  const answer = await exchange(
+  const answer = await rawExchange(
+    port,
     `POST /orders HTTP/1.1\r\nHost: a\r\nAuthorization: ${bearer}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n12c\r\n${chunk}\r\n`,
   );
   expect(answer).toContain("HTTP/1.1 413");
@@ -219,7 +211,8 @@ test.each([
   "X-Idempotency-Key: a\r\nX-Idempotency-Key: b",
 ])("an idempotency key that is sent twice is refused: %j", async (keys) => {
   const bearer = await harness.bearer();
-  const answer = await exchange(
+  const answer = await rawExchange(
+    port,
     `POST /orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: ${bearer}\r\nContent-Type: application/json\r\n${keys}\r\nContent-Length: 12\r\n\r\n{"amount":1}`,
   );
   expect(answer).toContain("HTTP/1.1 400");

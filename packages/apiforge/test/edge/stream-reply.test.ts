@@ -5,6 +5,7 @@ import { z } from "zod";
 
 import { defineRoute, eventStreamReply, ndjsonReply } from "../../src/edge/index.ts";
 import { startHarness, type Harness } from "./edge-harness.ts";
+import { breaksOff, waitForEnd } from "./ending-streams.ts";
 
 const line = z.object({ n: z.number(), text: z.string() });
 
@@ -20,19 +21,6 @@ async function* countUp(last: number) {
   } finally {
     seen.ended += 1;
   }
-}
-
-async function* breaksOff() {
-  yield { n: 0, text: "x".repeat(20_000) };
-  throw new Error("down");
-}
-
-async function* waitForEnd(signal: AbortSignal) {
-  yield { event: "begun", data: { n: 1, text: "" } };
-  await new Promise((resolve) => {
-    signal.addEventListener("abort", resolve);
-  });
-  seen.ended += 1;
 }
 
 const replies = { 200: ndjsonReply(line) };
@@ -56,7 +44,7 @@ const routes = [
     path: "/events",
     auth: "none",
     replies: { 200: eventStreamReply(line) },
-    handler: ({ request }) => ({ status: 200, stream: waitForEnd(request.signal) }),
+    handler: ({ request }) => ({ status: 200, stream: waitForEnd(request.signal, seen) }),
   }),
 ];
 

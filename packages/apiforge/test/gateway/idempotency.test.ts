@@ -102,6 +102,15 @@ describe.for(storeFixtures)("keys of requests to upstreams, $name", (fixture) =>
 
   const unknown = [502, "upstream_outcome_unknown"];
 
+  test("a repeat has the fields that the route declares for all its answers", async () => {
+    await restart({ response: { headers: { set: { "x-frame-options": "DENY" } } } });
+    for (const replayed of [null, "true"]) {
+      const { headers } = await send();
+      expect(headers.get("idempotent-replayed")).toBe(replayed);
+      expect(headers.get("x-frame-options")).toBe("DENY");
+    }
+  });
+
   test("a repeat is answered from the record, and the upstream asked once", async () => {
     const first = await send();
     expect([first.status, first.headers.get("idempotent-replayed"), await first.text()]).toEqual([

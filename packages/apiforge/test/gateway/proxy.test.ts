@@ -124,6 +124,51 @@ test("what a trusted peer says of the client is passed on", async () => {
   await trusting.stop();
 });
 
+test("nobody gets past what the stages decided by a field that overrides method, path or address, or says that a request is a copy", async () => {
+  const claimed = {
+    "x-http-method-override": "DELETE",
+    "x-http-method": "DELETE",
+    "x-method-override": "DELETE",
+    "x-original-url": "/admin",
+    "x-rewrite-url": "/admin",
+    "x-host": "evil.example",
+    "x-original-host": "evil.example",
+    "true-client-ip": "6.6.6.6",
+    "x-client-ip": "6.6.6.6",
+    "x-cluster-client-ip": "6.6.6.6",
+    "cf-connecting-ip": "6.6.6.6",
+    "fastly-client-ip": "6.6.6.6",
+    "x-shadow-request": "true",
+  };
+  const names = Object.keys(claimed);
+  const at = await echoed(await fetch(gateway.url, { headers: claimed }));
+  expect(at.rawHeaders.filter((name) => names.includes(name))).toEqual([]);
+  const trusting = await startGateway([endpoint], { proxy: { trustedPeers: ["127.0.0.0/8"] } });
+  const there = await echoed(await fetch(trusting.url, { headers: claimed }));
+  expect(there.rawHeaders.filter((name) => names.includes(name)).toSorted()).toEqual(
+    names.toSorted(),
+  );
+  await trusting.stop();
+});
+
+test("of a field that comes twice where one belongs, the upstream gets the one that the stages saw", async () => {
+  const body = JSON.stringify({ name: "a&admin=true&b" });
+  const typed = await startGateway([endpoint], {
+    proxy: { methods: ["POST"], body: z.object({ name: z.string() }) },
+  });
+  for (const { ask } of [gateway, typed]) {
+    const seen = await ask(
+      `POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${body.length}\r\nContent-Type: application/json\r\nContent-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic b25l\r\nAuthorization: Basic dHdv\r\nUser-Agent: one\r\nUser-Agent: two\r\nAccept: text/a\r\nAccept: text/b\r\n\r\n${body}`,
+    );
+    const at = JSON.parse(seen.body) as Echo;
+    expect(valuesOf(at, "content-type")).toEqual(["application/json"]);
+    expect(valuesOf(at, "authorization")).toEqual(["Basic b25l"]);
+    expect(valuesOf(at, "user-agent")).toEqual(["one"]);
+    expect(valuesOf(at, "accept")).toEqual(["text/a", "text/b"]);
+  }
+  await typed.stop();
+});
+
 test("a large body streams both ways at the pace of the slower side", async () => {
   const text = "x".repeat(900_000);
   expect((await echoed(await fetch(gateway.url, { method: "POST", body: text }))).body).toBe(text);

@@ -65,6 +65,24 @@ async function codeOf(answer: Response): Promise<readonly [number, string, strin
   return [answer.status, error.code, error.type];
 }
 
+test("interim answers of a route that shapes its upstream's do not leave, since nothing has shaped them", async () => {
+  const reply = json({ id: "1" });
+  behave = (response, request, body) => {
+    response.writeEarlyHints({ link: "</a>; rel=preload", "x-internal": secret }, () =>
+      reply(response, request, body),
+    );
+  };
+  for (const proxy of [
+    { replies: { 200: account } },
+    { transformResponse: () => ({ remove: ["x-internal"] }) },
+  ]) {
+    const { ask } = await gateway(proxy);
+    const { head } = await ask("GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
+    expect(head).not.toContain(secret);
+  }
+});
+
 describe("an answer whose route declares its fields", () => {
   let declared: GatewayHarness;
   beforeAll(async () => {

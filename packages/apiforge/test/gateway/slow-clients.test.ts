@@ -1,10 +1,10 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import type { Server, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { Duplex } from "node:stream";
 import { turns, until } from "@apiforge/testing";
 import { expect, test } from "vitest";
 
 import { startGateway, startRawUpstream } from "./gateway-harness.ts";
+import { unreadingClient, watchServers } from "./unreading-client.ts";
 
 const clients = 1_000;
 const bodyBytes = 524_288;
@@ -13,13 +13,6 @@ const pieceBytes = 16_384;
 /** A piece as undici hands it on, and what a response takes before it says that it is full. */
 const heldBytes = 131_072;
 
-/** A client that asks and never reads: unlike a real connection it has no buffers of the system's. */
-function unreadingClient(): Duplex {
-  const client = new Duplex({ read: () => undefined, write: () => undefined });
-  client.push("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
-  return client;
-}
-
 test("a thousand clients that do not read have a piece each held for them, not their answers", async () => {
   const head = `HTTP/1.1 200 OK\r\nContent-Length: ${bodyBytes}\r\n\r\n`;
   const answer = Buffer.concat([Buffer.from(head), Buffer.alloc(bodyBytes)]);
@@ -27,24 +20,18 @@ test("a thousand clients that do not read have a piece each held for them, not t
     socket.write(request.startsWith("GET /large ") ? answer : "HTTP/1.1 204 No Content\r\n\r\n");
   });
   const gateway = await startGateway([upstream.url], { upstreamOptions: { connections: clients } });
-  const servers: Server[] = [];
-  const responses: ServerResponse[] = [];
-  const note = (message: unknown): void => {
-    const { server, response } = message as { server: Server; response: ServerResponse };
-    if (response.req.url === "/large") responses.push(response);
-    if (response.req.url === "/first") servers.push(server);
-  };
-  subscribe("http.server.request.start", note);
+  using watched = watchServers();
   await fetch(`${gateway.url}/first`);
-  const waiting = Array.from({ length: clients }, unreadingClient);
-  for (const client of waiting) servers.at(-1)?.emit("connection", client);
-  const held = (): number[] => responses.map(({ writableLength }) => writableLength);
+  const waiting = Array.from({ length: clients }, () => unreadingClient("/large"));
+  const server = watched.server("/first");
+  for (const client of waiting) server.emit("connection", client);
+  const responses = (): readonly ServerResponse[] => watched.responses("/large");
+  const held = (): number[] => responses().map(({ writableLength }) => writableLength);
   await until("all have more than they take", async () => {
     await turns(20);
-    return responses.filter(({ writableNeedDrain }) => writableNeedDrain).length === clients;
+    return responses().filter(({ writableNeedDrain }) => writableNeedDrain).length === clients;
   });
   await turns(200);
-  unsubscribe("http.server.request.start", note);
   expect(held()).toHaveLength(clients);
   // The head is with the first piece.
   expect(Math.max(...held())).toBeLessThanOrEqual(heldBytes + 1_024);
@@ -83,28 +70,20 @@ test("a thousand clients whose uploads nobody takes have pieces held of them, no
     proxy: { maxBodyBytes: uploadBytes },
     upstreamOptions: { connections: 1 },
   });
-  const servers: Server[] = [];
-  let requests = 0;
-  const note = (message: unknown): void => {
-    const { server, response } = message as { server: Server; response: ServerResponse };
-    if (response.req.url === "/nowhere") servers.push(server);
-    else requests += 1;
-  };
-  subscribe("http.server.request.start", note);
+  using watched = watchServers();
   const first = new AbortController();
   void fetch(`${gateway.url}/nowhere`, { signal: first.signal }).catch(() => undefined);
-  await until("the server is known", () => servers.length === 1);
+  await until("the server is known", () => watched.responses("/nowhere").length === 1);
   const waiting = Array.from({ length: clients }, () => new Uploading(uploadBytes));
-  for (const client of waiting) servers[0]?.emit("connection", client);
+  for (const client of waiting) watched.server("/nowhere").emit("connection", client);
   const taken = (): number => waiting.reduce((sum, client) => sum + client.taken, 0);
   let before = -1;
   await until("nothing moves any more", async () => {
-    const isSame = before === taken() && requests === clients;
+    const isSame = before === taken() && watched.responses("/large").length === clients;
     before = taken();
     await turns(50);
     return isSame;
   });
-  unsubscribe("http.server.request.start", note);
   expect(Math.max(...waiting.map((client) => client.taken))).toBeLessThanOrEqual(heldBytes);
   for (const client of waiting) client.destroy();
   first.abort();

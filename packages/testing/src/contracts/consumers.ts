@@ -8,7 +8,7 @@ export function consumersContract(fixture: StoreFixture): void {
     test("begins before the first event", async () => {
       await using open = await fixture.open();
       const { value } = await open.store.transact("lock", (tx) => tx.lockConsumer("crm"));
-      expect(value).toEqual({ cursor: 0 });
+      expect(value).toEqual({ cursor: 0, floor: 0 });
     });
 
     test("moves its cursor together with its effects, or not at all", async () => {
@@ -24,7 +24,7 @@ export function consumersContract(fixture: StoreFixture): void {
       await expect(undone).rejects.toThrow("no");
       const { value: events } = await store.transact("done", async (tx) => {
         const state = await tx.lockConsumer("crm");
-        expect(state).toEqual({ cursor: 0 });
+        expect(state).toEqual({ cursor: 0, floor: 0 });
         const found = await tx.readEvents(state?.cursor ?? -1, 10);
         await addNote(tx, "done");
         await tx.advanceConsumer("crm", seq);
@@ -32,8 +32,24 @@ export function consumersContract(fixture: StoreFixture): void {
       });
       expect(events.map((event) => event.id)).toEqual(["evt_1"]);
       const { value } = await store.transact("look", (tx) => tx.lockConsumer("crm"));
-      expect(value).toEqual({ cursor: seq });
+      expect(value).toEqual({ cursor: seq, floor: 0 });
       expect(await noteIds(store)).toEqual(["done"]);
+    });
+
+    test("begins at what is kept, and is told when it has missed something", async () => {
+      await using open = await fixture.open();
+      const { store } = open;
+      for (const id of ["a", "b", "c"]) await addEvent(store, { id, createdAt: 0 });
+      const lock = async (name: string) =>
+        (await store.transact("lock", (tx) => tx.lockConsumer(name))).value;
+      expect(await lock("old")).toEqual({ cursor: 0, floor: 0 });
+      await store.transact("move", async (tx) => {
+        await tx.lockConsumer("old");
+        await tx.advanceConsumer("old", 1);
+      });
+      await store.events.sweep(1_000, 10);
+      expect(await lock("old")).toEqual({ cursor: 1, floor: 2 });
+      expect(await lock("new")).toEqual({ cursor: 2, floor: 2 });
     });
 
     test("has a cursor of its own", async () => {
@@ -44,7 +60,7 @@ export function consumersContract(fixture: StoreFixture): void {
         await tx.advanceConsumer("crm", 5);
       });
       const { value } = await store.transact("sms", (tx) => tx.lockConsumer("sms"));
-      expect(value).toEqual({ cursor: 0 });
+      expect(value).toEqual({ cursor: 0, floor: 0 });
     });
 
     test("is moved by one transaction at a time", async () => {
@@ -64,14 +80,14 @@ export function consumersContract(fixture: StoreFixture): void {
       const second = store.transact("second", (tx) => tx.lockConsumer("crm"));
       if (store.capabilities.serialWrites) {
         gate.resolve();
-        expect((await second).value).toEqual({ cursor: 3 });
+        expect((await second).value).toEqual({ cursor: 3, floor: 0 });
       } else {
         expect((await second).value).toBeUndefined();
         gate.resolve();
       }
       await holder;
       const { value } = await store.transact("look", (tx) => tx.lockConsumer("crm"));
-      expect(value).toEqual({ cursor: 3 });
+      expect(value).toEqual({ cursor: 3, floor: 0 });
     });
 
     test("has each event's effects once, however many nodes feed it", async () => {
@@ -107,7 +123,7 @@ export function consumersContract(fixture: StoreFixture): void {
         });
         await open.crash();
         const { value } = await open.store.transact("look", (tx) => tx.lockConsumer("crm"));
-        expect(value).toEqual({ cursor: 42 });
+        expect(value).toEqual({ cursor: 42, floor: 0 });
       });
     }
   });

@@ -142,6 +142,52 @@ export function eventsContract(fixture: StoreFixture): void {
       expect(inside.value).toEqual(outside);
     });
 
+    test("is swept from its beginning, up to the first that is young, and never of its last", async () => {
+      await using open = await fixture.open();
+      const { store, clock } = open;
+      const hourMs = 3_600_000;
+      const old = clock.now() - 2 * hourMs;
+      for (const id of ["a", "b", "c"]) await addEvent(store, { id, createdAt: old });
+      await addEvent(store, { id: "young", createdAt: clock.now() });
+      await addEvent(store, { id: "behind", createdAt: old });
+      expect(await store.events.floor()).toBe(0);
+      expect(await store.events.sweep(3 * hourMs, 10)).toBe(0);
+      expect(await store.events.sweep(hourMs, 2)).toBe(2);
+      expect(await store.events.sweep(hourMs, 2)).toBe(1);
+      expect(await store.events.sweep(hourMs, 2)).toBe(0);
+      expect(ids(await store.events.read(3, 10))).toEqual(["young", "behind"]);
+      await open.advance(2 * hourMs);
+      expect(await store.events.sweep(hourMs, 10)).toBe(1);
+      expect(await store.events.sweep(hourMs, 10)).toBe(0);
+      const head = await store.events.head();
+      expect(await store.events.floor()).toBe(head - 1);
+      expect(ids(await store.events.read(head - 1, 10))).toEqual(["behind"]);
+      if (fixture.persistent) await open.reopen();
+      expect(await open.store.events.head()).toBe(head);
+      const { seq } = await open.store.transact("nothing", async () => {});
+      expect(seq).toBe(head);
+    });
+
+    test("tells a reader who stands before what was deleted, inside a transaction as outside", async () => {
+      await using open = await fixture.open();
+      const { store, clock } = open;
+      for (const id of ["a", "b", "c"]) {
+        await addEvent(store, { id, createdAt: clock.now() - 2_000 });
+      }
+      await store.events.sweep(1_000, 1);
+      const refusal = {
+        code: "events_swept",
+        message: expect.stringContaining("Begin after 1,"),
+      };
+      await expect(store.events.read(0, 10)).rejects.toMatchObject(refusal);
+      const inside = store.transact("read", (tx) => tx.readEvents(0, 10));
+      await expect(inside).rejects.toMatchObject(refusal);
+      expect(ids(await store.events.read(1, 10))).toEqual(["b", "c"]);
+      await store.events.sweep(1_000, 10);
+      await expect(store.events.read(1, 10)).rejects.toMatchObject({ code: "events_swept" });
+      expect(ids(await store.events.read(await store.events.floor(), 10))).toEqual(["c"]);
+    });
+
     test("gives no position twice, though its last event was deleted", async () => {
       await using open = await fixture.open();
       const { store } = open;

@@ -138,6 +138,92 @@ export function upstreamCallsContract(fixture: StoreFixture): void {
     ]);
   });
 
+  test("are listed, oldest first, with how they stand", async () => {
+    await using open = await fixture.open();
+    const { upstreamCalls } = open.store;
+    const claim = (n: number) => upstreamCalls.claim(ask({ digest: bytes(n), key: `key-${n}` }));
+    await claim(1);
+    await open.advance(1);
+    await claim(2);
+    await upstreamCalls.giveUp({ digest: bytes(2), fence: 1 });
+    await open.advance(leaseMs - 1);
+    for (const n of [3, 4, 5]) await claim(n);
+    await upstreamCalls.answer({ digest: bytes(4), fence: 1 }, answer);
+    await upstreamCalls.giveUp({ digest: bytes(5), fence: 1 });
+    await upstreamCalls.settle(bytes(5), { found: "nothing_done" });
+    const all = await upstreamCalls.list({ standing: "any", limit: 10 });
+    expect(all.map(({ key, standing, times }) => [key, standing, times])).toEqual([
+      ["key-1", "unknown", 1],
+      ["key-2", "unknown", 1],
+      ["key-3", "in_flight", 1],
+      ["key-4", "answered", 1],
+      ["key-5", "free", 1],
+    ]);
+    expect(Buffer.from(all[0]?.digest ?? [])).toEqual(bytes(1));
+    expect(all[1]?.createdAt).toBe((all[0]?.createdAt ?? 0) + 1);
+    const unknown = await upstreamCalls.list({ standing: "unknown", limit: 10 });
+    expect(unknown.map(({ key }) => key)).toEqual(["key-1", "key-2"]);
+    expect(await upstreamCalls.list({ standing: "unknown", limit: 1 })).toHaveLength(1);
+  });
+
+  test("an unknown one that is settled has the answer that was found, and says nothing else any more", async () => {
+    await using open = await fixture.open();
+    const { upstreamCalls } = open.store;
+    await upstreamCalls.claim(ask());
+    await upstreamCalls.giveUp(first);
+    expect(await upstreamCalls.settle(digest, { found: "answer", answer })).toBe("unknown");
+    await upstreamCalls.answer(first, { ...answer, status: 500 });
+    const claim = await upstreamCalls.claim(ask());
+    if (claim.outcome !== "answered") expect.unreachable(claim.outcome);
+    expect({ ...claim.answer, body: Buffer.from(claim.answer.body) }).toEqual(answer);
+    expect(await upstreamCalls.settle(digest, { found: "nothing_done" })).toBe("answered");
+    expect(await upstreamCalls.claim(ask())).toMatchObject({ outcome: "answered" });
+  });
+
+  test("one that did nothing is free for any content, for one caller, and for its own time", async () => {
+    await using open = await fixture.open();
+    const { upstreamCalls } = open.store;
+    await upstreamCalls.claim(ask());
+    await open.advance(leaseMs);
+    expect(await upstreamCalls.settle(digest, { found: "nothing_done" })).toBe("unknown");
+    const other = ask({ fingerprint: bytes(9) });
+    const claims = await Promise.all([upstreamCalls.claim(other), upstreamCalls.claim(other)]);
+    expect(claims.map(({ outcome }) => outcome).toSorted()).toEqual(["claimed", "in_flight"]);
+    // What the call before says late is not of this one.
+    await upstreamCalls.answer(first, answer);
+    expect(await upstreamCalls.claim(other)).toMatchObject({ outcome: "in_flight" });
+    await upstreamCalls.answer({ digest, fence: 2 }, answer);
+    const { fingerprint } = (await upstreamCalls.claim(ask())) as { fingerprint: Uint8Array };
+    expect(Buffer.from(fingerprint)).toEqual(bytes(9));
+    await open.advance(dayMs - leaseMs + 1);
+    expect(await upstreamCalls.sweep(dayMs, 10)).toBe(0);
+  });
+
+  test("one that was freed is free again when nothing was done again, and unknown when nobody knows", async () => {
+    await using open = await fixture.open();
+    const { upstreamCalls } = open.store;
+    await upstreamCalls.claim(ask());
+    await upstreamCalls.giveUp(first);
+    await upstreamCalls.settle(digest, { found: "nothing_done" });
+    expect(await upstreamCalls.claim(ask())).toEqual({ outcome: "claimed", fence: 2 });
+    await upstreamCalls.release({ digest, fence: 2 });
+    expect(await upstreamCalls.claim(ask())).toEqual({ outcome: "claimed", fence: 3 });
+    await upstreamCalls.giveUp({ digest, fence: 3 });
+    expect(await upstreamCalls.claim(ask())).toMatchObject({ outcome: "unknown" });
+  });
+
+  test("what is under way, or is not there, is not settled", async () => {
+    await using open = await fixture.open();
+    const { upstreamCalls } = open.store;
+    const settlements = [{ found: "nothing_done" }, { found: "answer", answer }] as const;
+    await upstreamCalls.claim(ask());
+    for (const settlement of settlements) {
+      expect(await upstreamCalls.settle(digest, settlement)).toBe("in_flight");
+      expect(await upstreamCalls.settle(bytes(7), settlement)).toBeUndefined();
+      expect(await upstreamCalls.claim(ask())).toMatchObject({ outcome: "in_flight" });
+    }
+  });
+
   test("old ones are swept, others not", async () => {
     await using open = await fixture.open();
     const { upstreamCalls } = open.store;

@@ -52,7 +52,9 @@ function pauseAt(wanted: { readonly point: string; readonly nth: number }): void
   });
 }
 
-setInterval(dieWithoutParent, parentCheckMs).unref();
+// A process that a server started for its work ends in order when that is gone, which tests look at.
+const isSupervised = process.env["APIFORGE_PROCESS"] !== undefined;
+if (!isSupervised) setInterval(dieWithoutParent, parentCheckMs).unref();
 const pausePoint = process.env[crashPointVariable];
 if (pausePoint !== undefined) {
   const wanted = parsePausePoint(pausePoint);

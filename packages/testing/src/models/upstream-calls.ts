@@ -19,15 +19,18 @@ type Step =
       readonly key: number;
       readonly call: number;
     }
+  | { readonly does: "settle"; readonly key: number; readonly isDone: boolean }
   | { readonly does: "wait"; readonly ms: number };
 
 /** What is to be known of a key. */
 interface Known {
   state: "in flight" | "answered" | "unknown";
-  readonly content: number;
+  content: number;
   fence: number;
   untilAt: number;
   status: number;
+  /** The call that somebody found to have done nothing; 0 for none. */
+  freed: number;
 }
 
 const key = fc.nat({ max: 1 });
@@ -52,6 +55,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
+    arbitrary: fc.record({ does: fc.constant("settle" as const), key, isDone: fc.boolean() }),
+  },
+  {
+    weight: 1,
     arbitrary: fc.record({
       does: fc.constant("wait" as const),
       ms: fc.constantFrom(1, leaseMs - 1, leaseMs),
@@ -62,7 +69,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /**
  * Does the same random steps with the calls of a store and with what should be known of them, and
  * compares what claims find. The law: of a key's calls at most one is under way, and none is made after
- * another whose outcome is not known, but where that may be repeated.
+ * another whose outcome is not known, but where that may be repeated or was found to have done nothing.
  * @throws Error with the seed and the shortest list of steps that shows a difference.
  */
 export async function checkUpstreamCallsModel(fixture: StoreFixture, runs: number): Promise<void> {
@@ -76,7 +83,7 @@ export async function checkUpstreamCallsModel(fixture: StoreFixture, runs: numbe
       for (const next of steps) {
         const expected = model.take(next);
         const found = await act(open, run, next);
-        if (next.does === "claim") expect(found).toEqual(expected);
+        if (next.does === "claim" || next.does === "settle") expect(found).toEqual(expected);
       }
     }),
     fuzzOptions(runs),
@@ -87,10 +94,11 @@ class UpstreamCallsModel {
   readonly #known = new Map<number, Known>();
   #now = 0;
 
-  /** What a claim finds; undefined for other steps. */
+  /** What a claim or a settlement finds; undefined for other steps. */
   take(next: Step): string | undefined {
     if (next.does === "wait") this.#now += next.ms;
     else if (next.does === "claim") return this.#claim(next);
+    else if (next.does === "settle") return this.#settle(next);
     else this.#end(next.does, this.#known.get(next.key), next.key, next.call);
     return undefined;
   }
@@ -99,17 +107,31 @@ class UpstreamCallsModel {
     const known = this.#known.get(of);
     if (known === undefined) {
       const untilAt = this.#now + leaseMs;
-      this.#known.set(of, { state: "in flight", content, fence: 1, untilAt, status: 0 });
+      this.#known.set(of, { state: "in flight", content, fence: 1, untilAt, status: 0, freed: 0 });
       return "claimed 1";
     }
+    const isFree = known.state === "unknown" && known.freed === known.fence;
     if (known.state === "answered") return `answered ${known.content} ${known.status}`;
     const isUnknown = known.state === "unknown" || known.untilAt <= this.#now;
     if (!isUnknown) return `in_flight ${known.content}`;
-    if (!repeat || content !== known.content) return `unknown ${known.content}`;
+    if (!isFree && (!repeat || content !== known.content)) return `unknown ${known.content}`;
+    known.content = content;
     known.state = "in flight";
     known.fence += 1;
     known.untilAt = this.#now + leaseMs;
     return `claimed ${known.fence}`;
+  }
+
+  #settle({ key: of, isDone }: Extract<Step, { does: "settle" }>): string | undefined {
+    const known = this.#known.get(of);
+    if (known === undefined) return undefined;
+    if (known.state === "answered") return "answered";
+    if (known.state === "unknown" && known.freed === known.fence) return "free";
+    if (known.state === "in flight" && known.untilAt > this.#now) return "in_flight";
+    known.state = isDone ? "answered" : "unknown";
+    if (isDone) known.status = 299;
+    else known.freed = known.fence;
+    return "unknown";
   }
 
   #end(
@@ -128,7 +150,10 @@ class UpstreamCallsModel {
     else if (how === "answer") {
       known.state = "answered";
       known.status = 200 + call;
-    } else known.state = "unknown";
+    } else {
+      known.state = "unknown";
+      if (how === "release" && known.freed === call - 1) known.freed = call;
+    }
   }
 }
 
@@ -145,6 +170,13 @@ async function act(open: OpenStore, run: number, next: Step): Promise<string | u
     const fingerprint = Buffer.alloc(16, next.content);
     const ask = { digest, fingerprint, key: "key", leaseMs, mayRepeat: next.repeat };
     return shown(await upstreamCalls.claim(ask));
+  }
+  if (next.does === "settle") {
+    const answer = { status: 299, fields: [], body: Buffer.alloc(0) };
+    return upstreamCalls.settle(
+      digest,
+      next.isDone ? { found: "answer", answer } : { found: "nothing_done" },
+    );
   }
   const ref: UpstreamCallRef = { digest, fence: next.call };
   if (next.does === "renew") await upstreamCalls.renew([ref], leaseMs);

@@ -11,34 +11,22 @@ import {
 import { upstream as createUpstream, type Upstream } from "../../gateway/index.ts";
 import { systemClock } from "../../kernel/index.ts";
 import { settingName, type Config } from "../config.ts";
-import { gatewayShape, openApiShape, routeShape } from "./config-shape.ts";
-import type {
-  GatewayConfig,
-  IssuerConfig,
-  OpenApiConfig,
-  RouteEntry,
-  UpstreamConfig,
-} from "./gateway-config.ts";
-import { readOpenApi } from "./openapi-import.ts";
+import { cachesOf, type MakeCache, type PlannedCache } from "./caches.ts";
+import { gatewayShape } from "./config-shape.ts";
+import type { GatewayConfig, IssuerConfig, UpstreamConfig } from "./gateway-config.ts";
+import { refuseUnknownInPolicies } from "./names.ts";
+import { makeRoutes, placeEntries } from "./place-routes.ts";
 import { revisionPath } from "./revision.ts";
 import { serverLimits } from "./limits.ts";
-import { pathText, Problems, type ConfigPath, type ConfigProblem } from "./problem.ts";
-import {
-  claimsOf,
-  impliedRoutes,
-  isOpenApiConfig,
-  isRoute,
-  isRouteConfig,
-  refuseUnknownNames,
-  routesOf,
-  type PlacedRoutes,
-  type RouteParts,
-} from "./routes.ts";
+import { pathText, Problems, type ConfigProblem } from "./problem.ts";
+import { isRouteConfig, type PlacedRoutes } from "./routes.ts";
 
 /** A configuration that can be served. */
 export interface CompiledGateway {
   readonly config: GatewayConfig;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Those that data names, each with what it was made for. */
+  readonly caches: readonly PlannedCache[];
   readonly routes: readonly Route[];
   /** The same, by where they stand. */
   readonly placed: readonly PlacedRoutes[];
@@ -48,8 +36,16 @@ export interface CompiledGateway {
   readonly cors: CorsOptions | undefined;
 }
 
-/** The upstream of a name: what `make` makes, or one that is there already. */
-export type MakeUpstream = (name: string, config: UpstreamConfig, make: () => Upstream) => Upstream;
+/** How what has state comes to be: by `make`, or it is there already. */
+export interface Makers {
+  readonly upstream: (name: string, config: UpstreamConfig, make: () => Upstream) => Upstream;
+  readonly cache: MakeCache;
+}
+
+const makeAll: Makers = {
+  upstream: (_name, _config, make) => make(),
+  cache: (_plan, make) => make(),
+};
 
 /** What came of a configuration: something to serve, or everything that is wrong. */
 export type Compiled =
@@ -70,12 +66,12 @@ const ownPaths = [
  * Checks the whole of `given` and makes of it what is served; nothing of it is open yet. Goes on after a
  * problem, so that one look finds all of them.
  * @param settings what the environment says.
- * @param makeUpstream default: a new one.
+ * @param makers default: all is made anew.
  */
 export function compileGateway(
   given: unknown,
   settings: Config,
-  makeUpstream: MakeUpstream = (_name, _config, make) => make(),
+  makers: Makers = makeAll,
 ): Compiled {
   const problems = new Problems();
   gatewayShape(given, [], problems);
@@ -84,8 +80,14 @@ export function compileGateway(
   }
   // Each part is read only where its shape was found to be sound.
   const config = given as GatewayConfig;
-  const upstreams = upstreamsOf(config, problems, makeUpstream);
-  const placed = placedRoutes(config, upstreams, problems);
+  const upstreams = upstreamsOf(config, problems, makers.upstream);
+  refuseUnknownInPolicies(config, problems);
+  const entries = placeEntries(config, problems);
+  const sound = entries.flatMap(({ data, isSound }) =>
+    isSound && isRouteConfig(data) ? data : [],
+  );
+  const caches = cachesOf(config, sound, problems, makers.cache);
+  const placed = makeRoutes(entries, { config, upstreams, caches, problems });
   refuseTwins(placed, config.shown === true ? [...ownPaths, revisionPath] : ownPaths, problems);
   refuseMissingAuthorities(placed, settings, problems);
   const limits = problems.hasAt(["limits"]) ? undefined : serverLimits(config.limits);
@@ -97,6 +99,7 @@ export function compileGateway(
     gateway: {
       config,
       upstreams,
+      caches: [...caches.values()],
       routes: placed.flatMap(({ routes }) => routes),
       placed,
       stages: config.stages ?? [],
@@ -111,7 +114,7 @@ export function compileGateway(
 function upstreamsOf(
   { upstreams }: GatewayConfig,
   problems: Problems,
-  makeUpstream: MakeUpstream,
+  makeUpstream: Makers["upstream"],
 ): ReadonlyMap<string, Upstream> {
   const made = new Map<string, Upstream>();
   if (problems.hasAt(["upstreams"]) && typeof upstreams !== "object") return made;
@@ -132,69 +135,6 @@ function upstreamsOf(
     }
   }
   return made;
-}
-
-function placedRoutes(
-  config: GatewayConfig,
-  upstreams: ReadonlyMap<string, Upstream>,
-  problems: Problems,
-): PlacedRoutes[] {
-  const parts = { config, upstreams, problems };
-  if (config.routes === undefined) {
-    if (typeof config.upstreams !== "object" || config.upstreams === null) return [];
-    return impliedRoutes(config).map((entry) => {
-      const at = ["upstreams", entry.upstream];
-      return { at, entry, claims: claimsOf(entry), routes: routesOf(entry, at, parts) };
-    });
-  }
-  if (!Array.isArray(config.routes)) return [];
-  return config.routes.flatMap((entry: RouteEntry, place): PlacedRoutes[] => {
-    const at = ["routes", place];
-    if (!isOpenApiConfig(entry)) return [placed(entry, at, parts)];
-    openApiShape(entry, at, problems);
-    refuseUnknownNames(entry, at, parts);
-    if (problems.hasAt(at)) return [];
-    return readOpenApi(entry, at, problems).map(({ pointer, route }) =>
-      placed(route, [...at, pointer], parts),
-    );
-  });
-}
-
-function placed(
-  entry: Exclude<RouteEntry, OpenApiConfig>,
-  at: ConfigPath,
-  parts: RouteParts,
-): PlacedRoutes {
-  const { problems } = parts;
-  const data = isRouteConfig(entry) ? entry : undefined;
-  if (data === undefined) refuseForeign(entry, at, problems);
-  else {
-    routeShape(entry, at, problems);
-    refuseUnknownNames(data, at, parts);
-  }
-  const isSound = !problems.hasAt(at) && policiesAreSound(entry, problems);
-  return {
-    at,
-    entry: data,
-    claims: claimsOf(entry),
-    routes: isSound ? routesOf(entry, at, parts) : [],
-  };
-}
-
-/** What is wrong with a policy is said once, where it stands. */
-function policiesAreSound(entry: unknown, problems: Problems): boolean {
-  if (!isRouteConfig(entry)) return true;
-  if (problems.hasAt(["defaults"])) return false;
-  return !(entry.policies ?? []).some((name) => problems.hasAt(["policies", name]));
-}
-
-function refuseForeign(entry: unknown, at: ConfigPath, problems: Problems): void {
-  if ([entry].flat().every(isRoute)) return;
-  problems.add(
-    at,
-    "is no route",
-    "Write { path, upstream }, or what defineRoute or defineProxy makes.",
-  );
 }
 
 function refuseTwins(

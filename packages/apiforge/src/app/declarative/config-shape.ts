@@ -4,11 +4,18 @@ import {
   type LimitOptions,
   type ServerLimits,
 } from "../../edge/index.ts";
-import type { UpstreamOptions } from "../../gateway/index.ts";
+import {
+  isGrpcName,
+  type GrpcHealthOptions,
+  type HttpHealthOptions,
+  type UpstreamOptions,
+} from "../../gateway/index.ts";
 import { durationMs, type Duration } from "../../kernel/index.ts";
 import type {
+  CacheConfig,
   GatewayConfig,
   GatewayLimits,
+  GrpcConfig,
   IssuerConfig,
   OpenApiConfig,
   PolicyConfig,
@@ -16,6 +23,7 @@ import type {
   RouteConfig,
   UpstreamConfig,
 } from "./gateway-config.ts";
+import { headShape } from "./head-shape.ts";
 import {
   choice,
   count,
@@ -29,6 +37,7 @@ import {
   yesOrNo,
   type Shape,
 } from "./shape.ts";
+import { canariesShape, shadowShape, stickyShape } from "./ways-shape.ts";
 
 const longestMs = 86_400_000;
 const milliseconds = count(0, longestMs, " ms");
@@ -116,9 +125,49 @@ const policyFields = {
   unknownFields: oneOf(["refuse", "remove", "keep"]),
   tags: words,
   deprecated: anyObject,
+  cache: choice((value) =>
+    typeof value === "boolean" ? yes : text("true, false or the name of a cache"),
+  ),
+  canaries: canariesShape,
+  stickyBy: stickyShape,
+  shadow: shadowShape,
+  request: headShape("request"),
+  response: headShape("response"),
 };
 
 const policy = object<PolicyConfig>({}, policyFields);
+
+/** Of a policy, what a service of gRPC takes over. */
+export const grpcPolicyFields = {
+  auth: policyFields.auth,
+  certificate: policyFields.certificate,
+  keyMode: policyFields.keyMode,
+  roles: words,
+  scopes: words,
+  cors: policyFields.cors,
+  limits,
+  maxInFlight: policyFields.maxInFlight,
+  critical: yesOrNo,
+  trustedPeers: words,
+  tags: words,
+  deprecated: anyObject,
+};
+
+/** A service of gRPC. */
+export const grpcShape: Shape = object<GrpcConfig>(
+  {
+    grpc: grpcName("service", "the full name of a service, such as orders.v1.Orders"),
+    upstream: text("the name of an upstream"),
+  },
+  {
+    ...grpcPolicyFields,
+    policies: list(text("the name of a policy"), "a list of names of policies"),
+    methods: list(grpcName("method", "the name of a method"), "a list of methods", 1),
+    maxMessageBytes: count(1, 1_073_741_824, " bytes"),
+    maxDeadlineMs: count(1, longestMs, " ms"),
+    summary: text("one line"),
+  },
+);
 
 const schema = leaf("a JSON Schema, or a schema of Zod or TypeBox", isObject);
 
@@ -169,6 +218,27 @@ const endpoint = leaf("an endpoint: http://host[:port][/path], or https", (value
   return /^https?:$/.test(protocol) && `${search}${hash}${username}` === "";
 });
 
+const rhythm = {
+  intervalMs: milliseconds,
+  timeoutMs: milliseconds,
+  failures: count(1, 1_000),
+  successes: count(1, 1_000),
+  random: aFunction,
+};
+const httpHealth = object<HttpHealthOptions>(
+  { path: text("a path such as /health", /^\//) },
+  rhythm,
+);
+const grpcHealth = object<GrpcHealthOptions>(
+  {
+    service: text(
+      "the full name of a service of gRPC, or an empty text for all of a server",
+      /^(?:[A-Za-z_][\w.]*)?$/,
+    ),
+  },
+  rhythm,
+);
+
 const upstream = object<UpstreamConfig>(
   { endpoints: list(endpoint, "a list of at least one endpoint", 1) },
   {
@@ -193,16 +263,7 @@ const upstream = object<UpstreamConfig>(
       {},
       { failures: count(1, 1_000_000), openMs: milliseconds },
     ),
-    health: object<NonNullable<UpstreamConfig["health"]>>(
-      { path: text("a path such as /health", /^\//) },
-      {
-        intervalMs: milliseconds,
-        timeoutMs: milliseconds,
-        failures: count(1, 1_000),
-        successes: count(1, 1_000),
-        random: aFunction,
-      },
-    ),
+    health: choice((value) => (isObject(value) && "service" in value ? grpcHealth : httpHealth)),
     ca: text("authorities in PEM", /-----BEGIN CERTIFICATE-----/),
     certificate: object<NonNullable<UpstreamConfig["certificate"]>>(
       {
@@ -226,6 +287,9 @@ const upstream = object<UpstreamConfig>(
     ),
   },
 );
+
+const cacheBytes = count(1, 1_099_511_627_776, " bytes");
+const cache = object<CacheConfig>({}, { maxBytes: cacheBytes, maxEntryBytes: cacheBytes });
 
 const issuer = object<IssuerConfig>(
   {
@@ -284,6 +348,7 @@ export const gatewayShape: Shape = object<GatewayConfig>(
   {
     routes: list(yes, "a list of routes"),
     policies: record(namePattern, nameExpected, policy),
+    caches: record(namePattern, nameExpected, cache),
     defaults: policy,
     issuers: list(issuer, "a list of issuers"),
     cors,
@@ -297,6 +362,10 @@ export const gatewayShape: Shape = object<GatewayConfig>(
     stages: list(placedStage, "a list of stages"),
   },
 );
+
+function grpcName(kind: "service" | "method", expected: string): Shape {
+  return leaf(expected, (value) => typeof value === "string" && isGrpcName(kind, value));
+}
 
 /** Takes whatever it is. */
 function yes(): void {}

@@ -1,5 +1,7 @@
 import type { LimitPolicy, PlacedStage, Route, StageName } from "../../edge/index.ts";
 import type { CompiledGateway } from "./compile.ts";
+import { wayTexts } from "./describe-way.ts";
+import type { PlacedRoutes } from "./routes.ts";
 
 /** What one stage does on a route. */
 export interface StageLine {
@@ -56,7 +58,7 @@ export function stageLines(
     ["receive", receiveLines(route)],
     ["validate", validateLines(route)],
     ["idempotency", idempotencyLines(route)],
-    ["backend", [line("backend", backendText(route, gateway), ...backendStatuses(route))]],
+    ["backend", backendLines(route, gateway)],
   ];
   return lines.flatMap(([place, own]) => [...own, ...addedLines(place, route, gateway.stages)]);
 }
@@ -140,9 +142,22 @@ function idempotencyLines({ idempotency }: Route): StageLine[] {
   return [line("idempotency", `Idempotency-Key, ${idempotency}`, 400, 409, 422)];
 }
 
+function backendLines(route: Route, gateway: CompiledGateway): StageLine[] {
+  const { options } = placeOf(route, gateway) ?? {};
+  const ways = options === undefined ? [] : wayTexts(options);
+  return [
+    line("backend", backendText(route, gateway), ...backendStatuses(route)),
+    ...ways.map((text) => line("backend", text)),
+  ];
+}
+
+function placeOf(route: Route, { placed }: CompiledGateway): PlacedRoutes | undefined {
+  return placed.find(({ routes }) => routes.includes(route));
+}
+
 /** Where requests of a route end. */
-export function backendText(route: Route, { placed }: CompiledGateway): string {
-  const { entry } = placed.find(({ routes }) => routes.includes(route)) ?? {};
+export function backendText(route: Route, gateway: CompiledGateway): string {
+  const { entry } = placeOf(route, gateway) ?? {};
   if (entry !== undefined) return `upstream ${entry.upstream}`;
   return route.relay === undefined ? "handler" : "upstream";
 }

@@ -1,10 +1,11 @@
 import { limitPolicy } from "../../edge/index.ts";
+import { markedCanary } from "../../gateway/index.ts";
 import type { Config } from "../config.ts";
 import type { CompiledGateway } from "./compile.ts";
 import { backendText, stageLines, type StageLine } from "./describe-route.ts";
 import { dryRun, type ExplainedRequest, type Verdict } from "./dry-run.ts";
 import { pathText } from "./problem.ts";
-import { prefixOf } from "./routes.ts";
+import { prefixOf } from "./settings.ts";
 
 /** What a gateway does with a request. */
 export interface Explanation {
@@ -16,7 +17,7 @@ export interface Explanation {
         readonly at: string;
         readonly method: string;
         readonly path: string;
-        /** Where it ends, and where that runs. */
+        /** Where it ends, a canary that the request asks for by a field or cookie included, and where that runs. */
         readonly backend: string;
         readonly endpoints: readonly string[];
         /** What the upstream is asked for; undefined for a handler. */
@@ -37,6 +38,7 @@ export async function explainRequest(
   if (route === undefined) return { verdict, route: undefined, stages: [] };
   const place = gateway.placed.find(({ routes }) => routes.includes(route));
   const entry = place?.entry;
+  const canary = markedCanary(place?.options?.canaries ?? [], request.headers);
   const everywhere = (gateway.limits?.limits ?? []).map((limit) => limitPolicy(limit, "address"));
   return {
     verdict,
@@ -44,13 +46,18 @@ export async function explainRequest(
       at: pathText(place?.at ?? []),
       method: route.method,
       path: route.path,
-      backend: backendText(route, gateway),
-      endpoints:
-        entry === undefined ? [] : (gateway.config.upstreams[entry.upstream]?.endpoints ?? []),
-      upstreamPath: entry && upstreamPath(request.path, prefixOf(entry)),
+      backend:
+        canary === undefined ? backendText(route, gateway) : `upstream ${canary.upstream.name}`,
+      endpoints: endpointsOf(gateway, canary?.upstream.name ?? entry?.upstream),
+      upstreamPath:
+        entry && upstreamPath(request.path, "grpc" in entry ? undefined : prefixOf(entry)),
     },
     stages: stageLines(route, gateway, everywhere),
   };
+}
+
+function endpointsOf({ config }: CompiledGateway, upstream: string | undefined): readonly string[] {
+  return upstream === undefined ? [] : (config.upstreams[upstream]?.endpoints ?? []);
 }
 
 function upstreamPath(path: string, prefix: string | undefined): string {

@@ -8,7 +8,14 @@ import type {
   SubjectPart,
   TrustedIssuer,
 } from "../../edge/index.ts";
-import type { ProxyOptions, UpstreamOptions } from "../../gateway/index.ts";
+import type {
+  Canary,
+  GrpcOptions,
+  ProxyOptions,
+  ResponseCacheOptions,
+  ShadowOptions,
+  UpstreamOptions,
+} from "../../gateway/index.ts";
 import type { JsonSchema, Schema } from "../../schema/index.ts";
 
 /** A service behind the gateway; see {@link UpstreamOptions}. Its name is its key in the configuration. */
@@ -66,10 +73,37 @@ export interface PolicyConfig extends Pick<
   | "unknownFields"
   | "tags"
   | "deprecated"
+  | "request"
+  | "response"
+  | "stickyBy"
 > {
   /** Default none. Those of all policies of a route and its own count together. */
   readonly limits?: LimitsConfig;
+  /**
+   * Keeps answers to GET as RFC 9111 lets a shared cache, in the one of `caches` that it names; true: in the one called
+   * `responses`, which need not be declared. What may be kept and for how long the upstream says, or `response.headers.set`. Default false.
+   */
+  readonly cache?: boolean | string;
+  /** Other upstreams for a share of the requests, or for those with a field or cookie; the first that fits counts. Default none; not together with `cache`. */
+  readonly canaries?: readonly CanaryConfig[];
+  /** Gets copies of requests; false: nobody, whatever a policy says. Default nobody. */
+  readonly shadow?: ShadowConfig | false;
 }
+
+/** See {@link Canary}. */
+export interface CanaryConfig extends Omit<Canary, "upstream"> {
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+}
+
+/** See {@link ShadowOptions}. */
+export interface ShadowConfig extends Omit<ShadowOptions, "upstream"> {
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+}
+
+/** Room for stored answers; see {@link ResponseCacheOptions}. */
+export type CacheConfig = Pick<ResponseCacheOptions, "maxBytes" | "maxEntryBytes">;
 
 /** A path that an upstream answers. */
 export interface RouteConfig extends PolicyConfig, Pick<ProxyOptions, "path" | "methods"> {
@@ -102,6 +136,36 @@ export interface OpenApiConfig extends PolicyConfig {
   readonly prefix?: string;
 }
 
+/** What of policies and defaults a service of gRPC takes over. */
+export type GrpcPolicy = Pick<
+  PolicyConfig,
+  | "auth"
+  | "certificate"
+  | "keyMode"
+  | "roles"
+  | "scopes"
+  | "cors"
+  | "limits"
+  | "maxInFlight"
+  | "critical"
+  | "trustedPeers"
+  | "tags"
+  | "deprecated"
+>;
+
+/** A service of gRPC that an upstream answers; see {@link GrpcOptions}. */
+export interface GrpcConfig
+  extends GrpcPolicy, Pick<GrpcOptions, "methods" | "maxMessageBytes" | "maxDeadlineMs"> {
+  /** Full name of the service: `orders.v1.Orders`. */
+  readonly grpc: string;
+  /** The name of one of the `upstreams`. */
+  readonly upstream: string;
+  /** Names of `policies` that say nothing else than a service of gRPC can have. */
+  readonly policies?: readonly string[];
+  /** One line for the API reference. */
+  readonly summary?: string;
+}
+
 /** Who issues tokens; see {@link TrustedIssuer}. */
 export interface IssuerConfig extends Omit<TrustedIssuer, "jwks" | "audience"> {
   readonly audience?: string | undefined;
@@ -117,8 +181,8 @@ export interface GatewayLimits extends Omit<ServerLimits, "limits" | "plans"> {
   readonly plans?: Readonly<Record<string, LimitsConfig>>;
 }
 
-/** A route of an upstream, a document of some, one of our own (`defineRoute`), or several of `defineProxy`. */
-export type RouteEntry = RouteConfig | OpenApiConfig | Route | readonly Route[];
+/** A route of an upstream, a service of gRPC, a document of routes, one of our own (`defineRoute`), or several of `defineProxy`. */
+export type RouteEntry = RouteConfig | GrpcConfig | OpenApiConfig | Route | readonly Route[];
 
 /** A gateway as data, with functions where data does not do. */
 export interface GatewayConfig {
@@ -133,6 +197,8 @@ export interface GatewayConfig {
   readonly policies?: Readonly<Record<string, PolicyConfig>>;
   /** Settings of every route of an upstream that says nothing else; default those of `defineProxy`. */
   readonly defaults?: PolicyConfig;
+  /** Caches with a name, which routes share by it. What they hold goes on as long as nothing changes that decides what their routes answer. */
+  readonly caches?: Readonly<Record<string, CacheConfig>>;
   /** Issuers whose tokens are accepted besides the one that the environment names. */
   readonly issuers?: readonly IssuerConfig[];
   /** Pages of other origins that may call routes without a `cors` of their own; default none. */

@@ -5,7 +5,8 @@ import { systemClock, type Metric } from "../../kernel/index.ts";
 import type { Config } from "../config.ts";
 import { createForge, type Forge, type ForgeChanges, type ForgeOptions } from "../forge.ts";
 import { apiKeys } from "../keys/api-keys.ts";
-import { compileGateway, type Compiled, type CompiledGateway } from "./compile.ts";
+import { workerLink } from "../processes/worker-link.ts";
+import { compileGateway, type Compiled, type CompiledGateway, type Makers } from "./compile.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { digestOf, revisionOf, type Change, type Revision } from "./revision.ts";
 import { revisionRoute } from "./revision-route.ts";
@@ -87,8 +88,8 @@ class ChangingGateway {
   }
 
   async #serve(compiled: CompiledGateway, digest: string): Promise<Change> {
-    const { number } = this.current.revision;
-    const next = { compiled, revision: revisionOf(number + 1, digest, systemClock.now()) };
+    const number = (await sharedNumber(digest)) ?? this.current.revision.number + 1;
+    const next = { compiled, revision: revisionOf(number, digest, systemClock.now()) };
     try {
       await this.#forge?.replace(this.#changes(next));
     } catch (error) {
@@ -184,21 +185,12 @@ export async function serveGateway(
   options: GatewayOptions = {},
   digest: string = digestOfConfig(compiled.config),
 ): Promise<Gateway> {
-  const first = { compiled, revision: revisionOf(1, digest, systemClock.now()) };
+  const number = (await sharedNumber(digest)) ?? 1;
+  const first = { compiled, revision: revisionOf(number, digest, systemClock.now()) };
   const changing = new ChangingGateway(first);
   const forge = await changing.open(options);
   const compile = (config: unknown): Compiled =>
-    compileGateway(config, settings, (name, wanted, make) => {
-      const known = [changing.current, changing.previous].flatMap((served) => served ?? []);
-      const same = known.find(
-        ({
-          compiled: {
-            config: { upstreams },
-          },
-        }) => isDeepStrictEqual(upstreams[name], wanted),
-      );
-      return same?.compiled.upstreams.get(name) ?? make();
-    });
+    compileGateway(config, settings, makersBeside(changing));
   return {
     ...forge,
     get revision() {
@@ -208,6 +200,26 @@ export async function serveGateway(
       changing.change(() => compile(config), changed),
     refuse: (problems) => changing.refuse(problems),
     rollback: () => changing.rollback(),
+  };
+}
+
+/** The number that all processes of one supervisor have for this configuration; undefined for a process of none. */
+async function sharedNumber(digest: string): Promise<number | undefined> {
+  return workerLink()?.revisionNumber(digest);
+}
+
+/** What is served, or was before, is used on where the same is wanted: it goes on with what it knows. */
+function makersBeside(changing: ChangingGateway): Makers {
+  const known = [changing.current, changing.previous].flatMap((served) => served?.compiled ?? []);
+  return {
+    upstream(name, wanted, make) {
+      const same = known.find(({ config }) => isDeepStrictEqual(config.upstreams[name], wanted));
+      return same?.upstreams.get(name) ?? make();
+    },
+    cache(wanted, make) {
+      const all = known.flatMap(({ caches }) => caches);
+      return all.find(({ plan }) => isDeepStrictEqual(plan, wanted))?.cache ?? make();
+    },
   };
 }
 

@@ -4,7 +4,10 @@ import type { ConfigProblem } from "./problem.ts";
 
 /** One configuration that a gateway has served. */
 export interface Revision {
-  /** 1 for that of the start; each change has the next, a rollback too. */
+  /**
+   * 1 for that of the start; each change has the next, a rollback too. Where several processes serve one address,
+   * each content has a number of its own, the same in all of them.
+   */
   readonly number: number;
   /** Of what the configuration says: equal for equal content. */
   readonly digest: string;

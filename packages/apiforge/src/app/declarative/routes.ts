@@ -1,24 +1,26 @@
 import type { Route } from "../../edge/index.ts";
 import { allMethods, defineProxy, type ProxyOptions, type Upstream } from "../../gateway/index.ts";
+import type { PlannedCache } from "./caches.ts";
 import type {
   GatewayConfig,
+  GrpcConfig,
   OpenApiConfig,
-  PolicyConfig,
   RouteConfig,
   RouteEntry,
 } from "./gateway-config.ts";
-import { namedLimits, scopeOf } from "./limits.ts";
 import { isObject } from "./shape.ts";
-import { nearest } from "./nearest.ts";
-import { asSchema, isSchema } from "./json-schema.ts";
+import { isSchema } from "./json-schema.ts";
 import type { ConfigPath, Problems } from "./problem.ts";
+import { cacheName, prefixOf, schemaNames, settingsOf, type RouteSettings } from "./settings.ts";
 
 /** Routes with the place of the configuration where they stand. */
 export interface PlacedRoutes {
   readonly at: ConfigPath;
   /** Undefined for routes that functions made. */
-  readonly entry: RouteConfig | undefined;
+  readonly entry: RouteConfig | GrpcConfig | undefined;
   readonly routes: readonly Route[];
+  /** What they were made of, the policies' words included; undefined for others than proxied routes as data. */
+  readonly options: ProxyOptions | undefined;
   /** What it wants to answer, even where it cannot be made a route. */
   readonly claims: readonly Claim[];
 }
@@ -31,6 +33,8 @@ export interface RouteParts {
   readonly config: GatewayConfig;
   /** Those without a problem. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Likewise. */
+  readonly caches: ReadonlyMap<string, PlannedCache>;
   readonly problems: Problems;
 }
 
@@ -43,7 +47,7 @@ export function impliedRoutes({ upstreams }: GatewayConfig): readonly RouteConfi
 
 /** True for a route that is described by data. */
 export function isRouteConfig(entry: unknown): entry is RouteConfig {
-  return isObject(entry) && !("handler" in entry) && !("openapi" in entry);
+  return isObject(entry) && !["handler", "openapi", "grpc"].some((word) => word in entry);
 }
 
 /** True for a document of routes. */
@@ -64,121 +68,78 @@ export function isRoute(value: unknown): value is Route {
   return typeof value === "object" && value !== null && "handler" in value;
 }
 
+/** Routes, with what they were made of. */
+export type MadeRoutes = Pick<PlacedRoutes, "routes" | "options">;
+
+/** Those of an entry that cannot be made any. */
+export const noRoutes: MadeRoutes = { routes: [], options: undefined };
+
 /** The routes of an entry whose shape is sound and whose names are known; none when something else is wrong with it. */
 export function routesOf(
-  entry: Exclude<RouteEntry, OpenApiConfig>,
+  entry: Exclude<RouteEntry, OpenApiConfig | GrpcConfig>,
   at: ConfigPath,
   parts: RouteParts,
-): readonly Route[] {
-  if (!isRouteConfig(entry)) return [entry].flat();
-  const { problems, upstreams } = parts;
+): MadeRoutes {
+  if (!isRouteConfig(entry)) return { routes: [entry].flat(), options: undefined };
+  const { problems } = parts;
   const strips = prefixFits(entry, at, problems);
   const fits = refuseBadSchemas(entry, at, problems);
-  const upstream = upstreams.get(entry.upstream);
-  if (!strips || !fits || upstream === undefined) return [];
+  const settings = settingsOf(entry, parts.config);
+  const isPlain = refuseCachedCanaries(settings, at, problems);
+  const named = namedParts(entry, settings, parts);
+  if (!strips || !fits || !isPlain || named === undefined) return noRoutes;
   try {
-    return defineProxy(proxyOptions(entry, upstream, parts.config));
+    const { cache: _cache, canaries: _canaries, shadow: _shadow, ...own } = settings;
+    const options = { ...own, ...named };
+    return { routes: defineProxy(options), options };
   } catch (error) {
     problems.addError(at, error);
-    return [];
+    return noRoutes;
   }
 }
 
-function proxyOptions(
+type NamedParts = Pick<ProxyOptions, "upstream" | "cache" | "canaries" | "shadow">;
+
+/** What a route names, looked up; undefined when something is wrong with one of them. */
+function namedParts(
   entry: RouteConfig,
-  upstream: Upstream,
-  { policies = {}, defaults = {} }: GatewayConfig,
-): ProxyOptions {
-  const {
-    policies: names = [],
-    upstream: _name,
-    stripPrefix: _prefix,
-    limits: _limits,
-    ...own
-  } = entry;
-  const layers: readonly (readonly [scope: string, PolicyConfig])[] = [
-    ["default", defaults],
-    ...names.map((name): [string, PolicyConfig] => [name, policies[name] ?? {}]),
-    [scopeOf(entry), entry],
-  ];
-  const settings = Object.assign({}, ...layers.map(([, layer]) => layer)) as PolicyConfig;
-  const limits = layers.flatMap(([scope, layer]) =>
-    namedLimits(layer.limits, scope, settings.auth),
-  );
+  { cache, canaries = [], shadow }: RouteSettings,
+  { upstreams, caches }: RouteParts,
+): NamedParts | undefined {
+  const behind = <T extends { readonly upstream: string }>(naming: T) => {
+    const upstream = upstreams.get(naming.upstream);
+    return upstream === undefined ? [] : [{ ...naming, upstream }];
+  };
+  const upstream = upstreams.get(entry.upstream);
+  const others = canaries.flatMap(behind);
+  const copies = shadow ? behind(shadow) : [];
+  const name = cacheName(cache);
+  const kept = name === undefined ? undefined : caches.get(name);
+  const isMissing =
+    others.length < canaries.length ||
+    (shadow && copies.length === 0) ||
+    (name !== undefined && kept === undefined);
+  if (upstream === undefined || isMissing) return undefined;
   return {
-    ...settings,
-    ...own,
-    ...schemasOf(entry),
-    limits,
     upstream,
-    stripPrefix: prefixOf(entry) ?? "",
+    ...(kept && { cache: kept.cache }),
+    ...(others.length === 0 ? {} : { canaries: others }),
+    ...(copies[0] && { shadow: copies[0] }),
   };
 }
 
-const schemaNames = ["params", "query", "headers", "body"] as const;
-
-function schemasOf(
-  entry: RouteConfig,
-): Pick<ProxyOptions, (typeof schemaNames)[number] | "replies"> {
-  const given = schemaNames.flatMap((name) => {
-    const schema = entry[name];
-    if (schema === undefined) return [];
-    return [[name, schema === "bytes" ? schema : asSchema(schema)]];
-  });
-  const replies = Object.entries(entry.replies ?? {}).map(([status, schema]) => [
-    status,
-    schema === null ? null : asSchema(schema),
-  ]);
-  return {
-    ...Object.fromEntries(given),
-    ...(replies.length === 0 ? {} : { replies: Object.fromEntries(replies) }),
-  };
-}
-
-/** What is taken away from the path's front. */
-export function prefixOf({ stripPrefix, path }: RouteConfig): string | undefined {
-  return stripPrefix === true ? path.replace(/\/\*$/, "") : stripPrefix;
-}
-
-/** Whatever else is wrong with an entry, the names in it must be those of something. */
-export function refuseUnknownNames(
-  { upstream, policies = [] }: Pick<RouteConfig, "upstream" | "policies">,
+function refuseCachedCanaries(
+  { cache, canaries = [] }: RouteSettings,
   at: ConfigPath,
-  { config, problems }: Pick<RouteParts, "config" | "problems">,
-): void {
-  const refuse = (
-    kind: string,
-    known: object | undefined,
-    name: unknown,
-    path: ConfigPath,
-  ): void => {
-    const names = Object.keys(known ?? {});
-    // Another problem where it is no text.
-    if (typeof name === "string" && !names.includes(name)) {
-      refuseName(name, path, kind, names, problems);
-    }
-  };
-  refuse("upstream", config.upstreams, upstream, [...at, "upstream"]);
-  if (!Array.isArray(policies)) return;
-  for (const [place, name] of policies.entries()) {
-    refuse("policy", config.policies, name, [...at, "policies", place]);
-  }
-}
-
-function refuseName(
-  name: string,
-  at: ConfigPath,
-  kind: string,
-  known: readonly string[],
   problems: Problems,
-): void {
-  const meant = nearest(name, known);
-  const there = known.length === 0 ? "there is none" : `there is ${known.join(", ")}`;
-  const remedy =
-    meant === undefined
-      ? `Declare it, or name another; ${there}.`
-      : `Write ${meant}, or declare it.`;
-  problems.add(at, `names no ${kind}`, remedy);
+): boolean {
+  if (cacheName(cache) === undefined || canaries.length === 0) return true;
+  problems.add(
+    [...at, "canaries"],
+    "do not go together with a cache, which would give one caller's canary to all others",
+    "Take one of them away: cache: false or canaries: [] where a policy has it.",
+  );
+  return false;
 }
 
 function prefixFits(entry: RouteConfig, at: ConfigPath, problems: Problems): boolean {

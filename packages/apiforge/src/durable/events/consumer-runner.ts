@@ -1,6 +1,12 @@
 import type { Clock, Log, Timer } from "../../kernel/index.ts";
 import { backoffDelayMs, exponential } from "../../resilience/index.ts";
-import type { LogEvent, Store, StoreTransaction } from "../../store/index.ts";
+import {
+  eventsSwept,
+  type ConsumerState,
+  type LogEvent,
+  type Store,
+  type StoreTransaction,
+} from "../../store/index.ts";
 import type { ConsumerDefinition } from "../definitions.ts";
 import { createTransaction } from "../transaction.ts";
 
@@ -98,7 +104,8 @@ export class ConsumerRunner {
   async #handle(tx: StoreTransaction, limit: number): Promise<number> {
     const state = await tx.lockConsumer(this.#definition.name);
     if (state === undefined) return 0;
-    const events = await tx.readEvents(state.cursor, limit);
+    const from = await this.#behindGap(tx, state);
+    const events = await tx.readEvents(from, limit);
     const last = events.at(-1);
     if (last === undefined) return 0;
     for (const event of events) {
@@ -111,6 +118,18 @@ export class ConsumerRunner {
     }
     await tx.advanceConsumer(this.#definition.name, last.seq);
     return events.length;
+  }
+
+  /** Where to read from: behind what was deleted unseen, once that is dealt with. */
+  async #behindGap(tx: StoreTransaction, { cursor, floor }: ConsumerState): Promise<number> {
+    if (cursor >= floor) return cursor;
+    const { name } = this.#definition;
+    if (this.#definition.missed === undefined) throw eventsSwept(cursor, floor);
+    const actor = { tenant: "system", requestId: `consumer ${name}` };
+    const own = createTransaction(tx, actor, this.#parts.clock.now());
+    await this.#definition.missed({ after: cursor, until: floor, tx: own });
+    await tx.advanceConsumer(name, floor);
+    return floor;
   }
 }
 

@@ -7,6 +7,8 @@ import type { Answered } from "./observe.ts";
 /** Takes text that is one or more whole lines. */
 export interface LineSink {
   write(text: string): void;
+  /** Fields of every line beside its own; default none. */
+  readonly fields?: Readonly<Record<string, number>>;
 }
 
 /** Paths are as long as a caller likes. */
@@ -22,6 +24,8 @@ const flushAtChars = 65_536;
  * the lines of 20 ms in one write; a crash loses those. In a CPU profile a line through pino took 5.5 us, here 1.2 and the write.
  */
 export class AccessLines {
+  /** Of every line, with a comma in front of each. */
+  readonly fields: string;
   readonly #sink: LineSink;
   readonly #clock: Clock;
   readonly #callers = new WeakMap<Principal, string>();
@@ -33,6 +37,8 @@ export class AccessLines {
   constructor(sink: LineSink, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
+    const fields = Object.entries(sink.fields ?? {});
+    this.fields = fields.map(([name, value]) => `,"${name}":${value}`).join("");
   }
 
   /** Adds a line; `of` has what all lines of its route and class have in common. */

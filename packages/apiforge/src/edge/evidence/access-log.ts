@@ -49,8 +49,9 @@ function lineWriter(
   route: Route | undefined,
   revision: string | undefined,
 ): Observer {
-  const texts = samplers.map(({ share }) => new LineTexts(route, share, revision));
-  const others = new LineTexts(route, 1, revision);
+  const { fields } = lines;
+  const texts = samplers.map(({ share }) => new LineTexts({ route, fields, share, revision }));
+  const others = new LineTexts({ route, fields, share: 1, revision });
   return {
     end(answered) {
       const place = classOf(answered.status);

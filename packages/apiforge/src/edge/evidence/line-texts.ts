@@ -4,10 +4,21 @@ const pinoInfo = 30;
 const pinoWarn = 40;
 const leastTrouble = 500;
 
+/** What {@link LineTexts} are made of. */
+export interface LineParts {
+  readonly route: Route | undefined;
+  /** Of every line, with a comma in front of each. */
+  readonly fields: string;
+  /** Of the answers like these, those that are written; 1 is not said. */
+  readonly share: number;
+  readonly revision: string | undefined;
+}
+
 /** What the access lines of one route and one class of answers have in common. */
 export class LineTexts {
   /** From behind the caller to the line feed. */
   readonly end: string;
+  readonly #fields: string;
   readonly #route: string;
   #time = "";
   #method = "";
@@ -17,8 +28,8 @@ export class LineTexts {
   #bytes = 0;
   #size = "";
 
-  /** @param share of the answers like these, those that are written; 1 is not said. */
-  constructor(route: Route | undefined, share: number, revision: string | undefined) {
+  constructor({ route, fields, share, revision }: LineParts) {
+    this.#fields = fields;
     this.#route = route === undefined ? "" : `,"route":${JSON.stringify(route.path)}`;
     const shareText = share === 1 ? "" : `,"share":${share}`;
     const revisionText = revision === undefined ? "" : `,"revision":"${revision}"`;
@@ -35,7 +46,7 @@ export class LineTexts {
     this.#method = method;
     this.#isTrouble = isTrouble;
     const level = isTrouble ? pinoWarn : pinoInfo;
-    const head = `{"level":${level},"time":"${time}","method":"${method}"`;
+    const head = `{"level":${level},"time":"${time}"${this.#fields},"method":"${method}"`;
     this.#begin = inOnePiece(`${head}${this.#route},"path":`);
     return this.#begin;
   }

@@ -47,9 +47,14 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
     const observers = observersOf.flatMap((of) => of(route) ?? []);
     if (observers.length === 0) return undefined;
 
+    function begin(): void {
+      for (const observer of observers) observer.begin?.();
+    }
+
     function enter(exchange: Exchange): void {
       exchange.beganMs = stopwatch();
-      for (const observer of observers) observer.begin?.();
+      // What no route answers may be answered by no stage either (health, documents), and never leave.
+      if (route !== undefined) begin();
     }
 
     function end(
@@ -70,6 +75,7 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
       // An answer that could not be written is followed by another one for the same request.
       if (beganMs === ended) return;
       exchange.beganMs = ended;
+      if (route === undefined) begin();
       if (leaving.stream === undefined && leaving.selfWritten === undefined) {
         end(exchange, beganMs, leaving, exchange.bytesOf(leaving.answer.body));
         return;

@@ -33,6 +33,7 @@ export class Http2Front {
   readonly #clock: Clock;
   readonly #idleMs: number;
   readonly #sessions = new Set<ServerHttp2Session>();
+  #isDraining = false;
   #isClosing = false;
 
   /** @param idleMs how long a connection stays open on which nothing happens. */
@@ -73,6 +74,16 @@ export class Http2Front {
     for (const session of this.#sessions) session.close();
   }
 
+  /**
+   * As {@link close}, for each connection with its next request, which is answered: one on which nothing is under way
+   * may have a request on its way, and once there is a GOAWAY Node reads of such a connection no more. Those on which
+   * nothing comes end when they have been idle.
+   */
+  drain(): void {
+    this.#isDraining = true;
+    for (const session of this.#sessions) closeWithNext(session);
+  }
+
   /** Ends those that are left when the server has waited long enough. */
   destroyAll(): void {
     for (const session of this.#sessions) session.destroy();
@@ -89,7 +100,12 @@ export class Http2Front {
     session.on("ping", spend);
     session.on("remoteSettings", spend);
     if (this.#isClosing) session.close();
+    else if (this.#isDraining) closeWithNext(session);
   }
+}
+
+function closeWithNext(session: ServerHttp2Session): void {
+  session.once("stream", () => session.close());
 }
 
 /** Fastify and the stages use of both what they have in common. */

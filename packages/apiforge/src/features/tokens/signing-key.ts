@@ -17,7 +17,14 @@ export interface SigningKey {
   readonly signsUntilAt: number;
 }
 
-interface KeyRow {
+/** A key that is in no store yet. */
+export interface MadeKey extends Pick<SigningKey, "kid" | "publicJwk"> {
+  readonly privateKey: CryptoKey;
+  readonly sealed: string;
+}
+
+/** What the store has of a key. */
+export interface KeyRow {
   readonly kid: string;
   readonly public_jwk: string;
   readonly sealed_private: string;
@@ -25,37 +32,41 @@ interface KeyRow {
   readonly signs_until_at: number;
 }
 
-/** Makes a key that signs from one instant until another; it exists with the commit. */
-export async function createKey(
+/** Makes a key; {@link insertKey} puts it into the store. */
+export async function makeKey(secrets: TokenSecrets): Promise<MadeKey> {
+  const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
+  const kid = `key-${randomBytes(8).toString("hex")}`;
+  const publicJwk: JWK = { ...(await exportJWK(publicKey)), kid, alg: algorithm, use: "sig" };
+  const sealed = secrets.seal(kid, JSON.stringify(await exportJWK(privateKey)));
+  return { kid, publicJwk, privateKey, sealed };
+}
+
+/** Has a key sign from one instant until another; it exists with the commit. */
+export async function insertKey(
   tx: Transaction,
-  secrets: TokenSecrets,
+  { sealed, ...key }: MadeKey,
   signsFromAt: number,
   signsUntilAt: number,
 ): Promise<SigningKey> {
-  const pair = await generateKeyPair(algorithm, { extractable: true });
-  const kid = `key-${randomBytes(8).toString("hex")}`;
-  const publicJwk: JWK = {
-    ...(await exportJWK(pair.publicKey)),
-    kid,
-    alg: algorithm,
-    use: "sig",
-  };
-  const sealed = secrets.seal(kid, JSON.stringify(await exportJWK(pair.privateKey)));
   await tx.sql`
     insert into forge_signing_keys (kid, public_jwk, sealed_private, signs_from_at, signs_until_at)
-    values (${kid}, ${JSON.stringify(publicJwk)}, ${sealed}, ${signsFromAt}, ${signsUntilAt})`;
-  return { kid, publicJwk, privateKey: pair.privateKey, signsFromAt, signsUntilAt };
+    values (${key.kid}, ${JSON.stringify(key.publicJwk)}, ${sealed}, ${signsFromAt}, ${signsUntilAt})`;
+  return { ...key, signsFromAt, signsUntilAt };
 }
 
-/** Every key that there is; of those in `known` the private part is not opened again. */
-export async function readKeys(
-  reader: Reader,
+/** Every key that there is, as it is stored. */
+export function readKeyRows(reader: Reader): Promise<readonly KeyRow[]> {
+  return reader.sql<KeyRow>`
+    select kid, public_jwk, sealed_private, signs_from_at, signs_until_at
+    from forge_signing_keys order by signs_from_at, kid`;
+}
+
+/** The keys of `rows`; of those in `known` the private part is not opened again. */
+export function openKeys(
+  rows: readonly KeyRow[],
   secrets: TokenSecrets,
   known: readonly SigningKey[],
 ): Promise<readonly SigningKey[]> {
-  const rows = await reader.sql<KeyRow>`
-    select kid, public_jwk, sealed_private, signs_from_at, signs_until_at
-    from forge_signing_keys order by signs_from_at, kid`;
   return Promise.all(rows.map((row) => toKey(row, secrets, known)));
 }
 

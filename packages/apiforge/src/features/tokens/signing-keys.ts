@@ -4,7 +4,14 @@ import type { Durable, Reader, Transaction } from "../../durable/index.ts";
 import type { Clock, Log } from "../../kernel/index.ts";
 import { longestAccessTtlMs } from "./options.ts";
 import type { TokenSecrets } from "./secrets.ts";
-import { createKey, readKeys, type SigningKey } from "./signing-key.ts";
+import {
+  insertKey,
+  makeKey,
+  openKeys,
+  readKeyRows,
+  type MadeKey,
+  type SigningKey,
+} from "./signing-key.ts";
 
 /** How old a node's view of the keys may be. */
 const reloadMs = 60_000;
@@ -42,9 +49,14 @@ export class SigningKeys {
 
   /** Reads the keys, and makes the first. */
   async open(): Promise<void> {
-    const { durable } = this.#parts;
+    const { durable, secrets } = this.#parts;
+    // Before the transaction: the first use of WebCrypto in a process takes 7 ms, and on a busy machine
+    // longer than the 50 ms after which the log calls a transaction slow.
+    await this.#reload();
+    const isSigning = signing(this.#keys, this.#now()) !== undefined;
+    const made = isSigning ? undefined : await makeKey(secrets);
     const actor = { tenant: "system", requestId: "signing-keys" };
-    await durable.transact("signing keys", actor, (tx) => this.maintain(tx));
+    await durable.transact("signing keys", actor, (tx) => this.maintain(tx, made));
     await this.#reload();
   }
 
@@ -86,13 +98,16 @@ export class SigningKeys {
     return this.#published;
   }
 
-  /** Makes the next key in time, and removes those whose tokens have all expired. */
-  async maintain(tx: Transaction): Promise<void> {
+  /**
+   * Makes the next key in time, and removes those whose tokens have all expired. Where none signs now,
+   * `made` does from now on; default a new one.
+   */
+  async maintain(tx: Transaction, made?: MadeKey): Promise<void> {
     const now = this.#now();
     await tx.sql`delete from forge_signing_keys where signs_until_at < ${now - publishedAfterMs}`;
     const usable = (await this.#read(tx)).filter((key) => key.privateKey !== undefined);
     // There may be a later one and none for now: a node whose clock is ahead has distrusted the rest.
-    if (signing(usable, now) === undefined) usable.push(await this.#create(tx, now));
+    if (signing(usable, now) === undefined) usable.push(await this.#create(tx, now, made));
     const lastUntil = Math.max(...usable.map((key) => key.signsUntilAt));
     if (lastUntil < now + publishedAheadMs) await this.#create(tx, lastUntil);
   }
@@ -112,8 +127,9 @@ export class SigningKeys {
     await this.#create(tx, now);
   }
 
-  #create(tx: Transaction, fromAt: number): Promise<SigningKey> {
-    return createKey(tx, this.#parts.secrets, fromAt, fromAt + this.#parts.keyLifeMs);
+  async #create(tx: Transaction, fromAt: number, made?: MadeKey): Promise<SigningKey> {
+    const { secrets, keyLifeMs } = this.#parts;
+    return insertKey(tx, made ?? (await makeKey(secrets)), fromAt, fromAt + keyLifeMs);
   }
 
   #reload(): Promise<void> {
@@ -122,8 +138,9 @@ export class SigningKeys {
   }
 
   async #load(): Promise<void> {
-    const { durable } = this.#parts;
-    this.#keys = await durable.read("signing keys", (reader) => this.#read(reader));
+    const { durable, secrets } = this.#parts;
+    const rows = await durable.read("signing keys", readKeyRows);
+    this.#keys = await openKeys(rows, secrets, this.#keys);
     const now = this.#now();
     this.#loadedAt = now;
     const keys = this.#keys
@@ -132,8 +149,8 @@ export class SigningKeys {
     if (!sameKeys(keys, this.#published.keys)) this.#published = { keys };
   }
 
-  #read(reader: Reader): Promise<readonly SigningKey[]> {
-    return readKeys(reader, this.#parts.secrets, this.#keys);
+  async #read(reader: Reader): Promise<readonly SigningKey[]> {
+    return openKeys(await readKeyRows(reader), this.#parts.secrets, this.#keys);
   }
 
   #isStale(ageMs: number): boolean {

@@ -13,8 +13,6 @@ import type { Sessions } from "./sessions.ts";
 
 /** Of one commit, so that sweeping never holds up other writers. */
 const sweptRows = 500;
-/** Of one hour; the rest waits for the next. */
-const sweepRounds = 200;
 
 /** What the work of {@link tokenUpkeep} is done with. */
 export interface UpkeepParts {
@@ -36,7 +34,7 @@ export function tokenUpkeep(parts: () => UpkeepParts): {
       const commit = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
         durable.transact("token upkeep", { tenant: "system", requestId }, work);
       await commit((tx) => keys.maintain(tx));
-      for (let round = 0; round < sweepRounds && !signal.aborted; round++) {
+      while (!signal.aborted) {
         if ((await commit((tx) => sessions.sweep(tx, sweptRows))) < sweptRows) return;
       }
     },

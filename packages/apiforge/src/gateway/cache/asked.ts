@@ -13,15 +13,23 @@ export interface AskedRequest extends Asked {
   readonly directives: Directives;
 }
 
-/** @see {AskedRequest} */
-export function askedRequest(exchange: Exchange, trustedPeers: TrustedProxies): AskedRequest {
+const credentials = ["authorization", "cookie", "x-api-key"] as const;
+
+/**
+ * @see {AskedRequest}
+ * @param withheld fields of the client that its upstream never gets, so that no answer depends on them.
+ */
+export function askedRequest(
+  exchange: Exchange,
+  trustedPeers: TrustedProxies,
+  withheld: ReadonlySet<string>,
+): AskedRequest {
   const { headers, principal } = exchange;
-  const { authorization, cookie } = headers;
   return {
     url: origin(exchange, trustedPeers) + exchange.url,
     caller: principal === undefined ? undefined : callerOf(exchange),
     isKnownCaller: principal !== undefined,
-    hasCredentials: [authorization, cookie, headers["x-api-key"]].some((it) => it !== undefined),
+    hasCredentials: credentials.some((name) => headers[name] !== undefined && !withheld.has(name)),
     directives: parseDirectives(headers["cache-control"]),
   };
 }
@@ -44,8 +52,9 @@ export function origin({ request }: Exchange, trustedPeers: TrustedProxies): str
 
 /** The upstream sees the credentials too and may answer by anything in them, so they are part of who calls. */
 function callerOf({ principal, headers }: Exchange): string {
-  const { authorization = "" } = headers;
+  const { authorization = "", cookie = "" } = headers;
   const key = headers["x-api-key"] ?? "";
-  const parts = [principal?.tenant, principal?.subject, principal?.certificate, authorization, key];
+  const { tenant, subject, certificate } = principal ?? {};
+  const parts = [tenant, subject, certificate, authorization, key, cookie];
   return hash("sha256", JSON.stringify(parts), "base64url");
 }

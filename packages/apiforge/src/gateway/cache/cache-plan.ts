@@ -6,6 +6,8 @@ import type { ResponseCache } from "./response-cache.ts";
 export interface CachePlan {
   readonly cache: ResponseCache;
   readonly trustedPeers: TrustedProxies;
+  /** Fields of clients that the upstream never gets. */
+  readonly withheld: ReadonlySet<string>;
   /** The upstream can be asked whether a stored answer holds; not where the route made that out of the upstream's. */
   readonly validates: boolean;
   /** A request to the upstream, not begun yet. */

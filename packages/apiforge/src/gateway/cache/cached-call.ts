@@ -36,7 +36,7 @@ export class CachedCall implements Responder {
     this.#plan = plan;
     this.#exchange = exchange;
     this.#responder = responder;
-    this.#asked = askedRequest(exchange, plan.trustedPeers);
+    this.#asked = askedRequest(exchange, plan.trustedPeers, plan.withheld);
   }
 
   /** Answers out of the cache, or asks the upstream. */
@@ -149,6 +149,8 @@ export class CachedCall implements Responder {
       now,
       isPersonal,
     );
+    const giveBack = this.#plan.cache.store.lend(stored);
+    if (giveBack !== undefined) exchange.reply.raw.once("close", giveBack);
     exchange.putHeader("cache-status", cacheStatus);
     this.#responder.answer(exchange, { ...plainAnswer(selfWritten.status), selfWritten });
   }
@@ -189,8 +191,22 @@ export class CachedCall implements Responder {
     if (key === undefined) return undefined;
     const flight = cache.flights.find(key, cache.epoch);
     if (flight === undefined) return cache.flights.begin(key, cache.epoch);
-    flight.join((landing) => this.#landed(landing));
+    this.#join(flight);
     return "joined";
+  }
+
+  /** Waits for another request's answer, as long as its own client does. */
+  #join(flight: Flight): void {
+    const { raw } = this.#exchange.reply;
+    const leave = flight.join((landing) => {
+      raw.off("close", goAway);
+      this.#landed(landing);
+    });
+    const goAway = (): void => {
+      leave();
+      this.#responder.answer(this.#exchange, plainAnswer(clientGone));
+    };
+    raw.once("close", goAway);
   }
 
   /** What this request waited for has ended. */

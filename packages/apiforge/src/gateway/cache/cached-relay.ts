@@ -9,6 +9,7 @@ import {
   type Route,
 } from "../../edge/index.ts";
 import { Attempt } from "../attempt.ts";
+import { endsHere, namedByConnection } from "../headers/hop-by-hop.ts";
 import type { RawFields } from "../headers/raw-fields.ts";
 import { origin } from "./asked.ts";
 import { forwardedStatus, type Forwarded } from "./cache-status.ts";
@@ -51,8 +52,12 @@ export function cachesOf(routes: readonly Route[]): readonly ResponseCache[] {
   return [...new Set(caches)];
 }
 
-/** A request that a stored answer is none for. */
+/** A request that a stored answer is none for, or whose answer is none for others. */
 function isForUpstream({ request, headers }: Exchange): boolean {
+  // The upstream gets less than what `Vary` and credentials are looked for in here.
+  for (const name of namedByConnection(headers.connection)) {
+    if (name !== "close" && !endsHere(name)) return true;
+  }
   if (headers["if-match"] !== undefined || headers["if-unmodified-since"] !== undefined)
     return true;
   if (headers["transfer-encoding"] !== undefined) return true;

@@ -24,18 +24,26 @@ export class FillRoom {
 /** How a body came: all of it, too much of it to be kept, or not to its end. */
 export type FillEnd = Buffer | "too large" | Exclude<AttemptEnd, "whole">;
 
+/** Calls `then` once a client has read what came for it, or is gone; at once where nearly all is read. */
+export type WhenRead = (then: () => void) => void;
+
 /** Holds an answer's body until all of it has come. */
 export class Fill implements BodyTap {
   isAwaited = false;
   readonly #room: FillRoom;
   readonly #maxBytes: number;
   readonly #done: (end: FillEnd) => void;
+  readonly #whenRead: WhenRead;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #isOver = false;
 
-  /** @param done called once. */
-  constructor(room: FillRoom, maxBytes: number, done: (end: FillEnd) => void) {
+  /**
+   * @param whenRead tells when the client has what has come; it takes room until then.
+   * @param done called once.
+   */
+  constructor(room: FillRoom, maxBytes: number, whenRead: WhenRead, done: (end: FillEnd) => void) {
+    this.#whenRead = whenRead;
     this.#room = room;
     this.#maxBytes = maxBytes;
     this.#done = done;
@@ -64,7 +72,8 @@ export class Fill implements BodyTap {
 
   #end(end: FillEnd): void {
     this.#isOver = true;
-    this.#room.giveBack(this.#bytes);
+    const bytes = this.#bytes;
+    this.#whenRead(() => this.#room.giveBack(bytes));
     this.#chunks = [];
     this.#done(end);
   }

@@ -9,8 +9,8 @@ export interface Flight {
   readonly key: string;
   /** The last purge that was known when it began: who comes after a later one cannot use it. */
   readonly epoch: number;
-  /** Waits for its end. */
-  join(landed: (landing: Landing) => void): void;
+  /** Waits for its end. Answers how to wait no more. */
+  join(landed: (landing: Landing) => void): () => void;
   /** Somebody waits for it; set by who flies it. */
   onJoined: (() => void) | undefined;
   readonly isAwaited: boolean;
@@ -52,20 +52,23 @@ export class Flights {
 
   /** Begins one, in the place of one that is too old. */
   begin(key: string, epoch: number): Flight {
-    const waiting: ((landing: Landing) => void)[] = [];
+    const waiting = new Set<(landing: Landing) => void>();
     const flight: Flight & { isAwaited: boolean } = {
       key,
       epoch,
       onJoined: undefined,
       isAwaited: false,
       join: (landed) => {
-        waiting.push(landed);
+        waiting.add(landed);
         flight.isAwaited = true;
         flight.onJoined?.();
+        return () => void waiting.delete(landed);
       },
       land: (landing) => {
         this.leave(flight);
-        for (const landed of waiting.splice(0)) landed(landing);
+        const all = [...waiting];
+        waiting.clear();
+        for (const landed of all) landed(landing);
       },
     };
     this.#flights.set(key, flight);

@@ -58,7 +58,8 @@ export class Intake {
     // Some of those who wait may not have it.
     if (audience === "caller" && this.#flight?.key === this.#asked.url) this.#flight.land("alone");
     const receivedAt = this.#cache.clock.now();
-    const fill = new Fill(this.#cache.room, this.#cache.store.maxEntryBytes, (end) => {
+    const whenRead = (then: () => void): void => attempt.whenRead(then);
+    const fill = new Fill(this.#cache.room, this.#cache.store.maxEntryBytes, whenRead, (end) => {
       if (Buffer.isBuffer(end)) this.#keep({ status, raw, receivedAt, audience, body: end });
       else this.#giveUp(attempt, end);
     });

@@ -28,7 +28,20 @@ type Resource = Map<string, Place[]>;
 /** Answers of one URL to one caller that differ by what `Vary` names; one more, and the oldest goes. */
 const maxVariants = 32;
 
-/** Entries in memory, within a number of bytes: what was not used for longest goes first. */
+/** A body that clients are reading. */
+interface Loan {
+  readers: number;
+  /** Of an entry that is stored no more. */
+  isDropped: boolean;
+}
+
+/** Shorter bodies are in nobody's way, however slowly they are read: as much is held for any answer. */
+const shortBytes = 65_536;
+
+/**
+ * Entries in memory, within a number of bytes: what was not used for longest goes first. What clients are reading counts
+ * until they have it, stored or not: clients that do not read cannot have more held for them than there is room.
+ */
 export class MemoryStore {
   readonly maxEntryBytes: number;
   readonly #maxBytes: number;
@@ -39,6 +52,10 @@ export class MemoryStore {
   #newest: Place | undefined;
   #bytes = 0;
   #count = 0;
+  /** By body, which an entry that was renewed shares with the one before. */
+  readonly #loans = new Map<Buffer, Loan>();
+  /** Bodies that are read and stored no more. */
+  #lentBytes = 0;
 
   constructor(maxBytes: number, maxEntryBytes: number, listener?: StoreListener) {
     this.#maxBytes = maxBytes;
@@ -46,8 +63,9 @@ export class MemoryStore {
     this.#listener = listener;
   }
 
+  /** Of its room, what is taken. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#lentBytes;
   }
 
   get count(): number {
@@ -83,10 +101,25 @@ export class MemoryStore {
     for (const tag of entry.tags) this.#tagged(tag).add(place);
     this.#bytes += bytes;
     this.#count += 1;
+    this.#takeBack(entry);
     this.#listener?.kept(entry);
     const last = places.length > maxVariants ? places.at(-1) : undefined;
     if (last !== undefined) this.#drop(last);
-    while (this.#bytes > this.#maxBytes && this.#oldest !== undefined) this.#drop(this.#oldest);
+    this.#makeRoom();
+  }
+
+  /** The body of an entry is on its way to a client. Call what is answered when it has it, or is gone; undefined for a short one. */
+  lend({ body }: Entry): (() => void) | undefined {
+    if (body.length <= shortBytes) return undefined;
+    const loan = this.#loans.get(body) ?? { readers: 0, isDropped: false };
+    this.#loans.set(body, loan);
+    loan.readers += 1;
+    return () => {
+      loan.readers -= 1;
+      if (loan.readers > 0) return;
+      this.#loans.delete(body);
+      if (loan.isDropped) this.#lentBytes -= body.length;
+    };
   }
 
   /** Takes out what answers the same requests as `entry`. */
@@ -157,6 +190,25 @@ export class MemoryStore {
     else place.newer.older = place.older;
   }
 
+  /** Drops what nobody reads, the least recently used first; at last what has just come. */
+  #makeRoom(): void {
+    let next = this.#oldest;
+    while (next !== undefined && this.bytes > this.#maxBytes) {
+      const place = next;
+      next = place.newer;
+      // To drop it would free nothing.
+      if (!this.#loans.has(place.entry.body)) this.#drop(place);
+    }
+  }
+
+  /** A body that was read on is stored again. */
+  #takeBack({ body }: Entry): void {
+    const loan = this.#loans.get(body);
+    if (loan?.isDropped !== true) return;
+    loan.isDropped = false;
+    this.#lentBytes -= body.length;
+  }
+
   #drop(place: Place): void {
     const { entry, bytes } = place;
     const { url, caller = "", tags } = entry;
@@ -173,6 +225,11 @@ export class MemoryStore {
     this.#unlink(place);
     this.#bytes -= bytes;
     this.#count -= 1;
+    const loan = this.#loans.get(entry.body);
+    if (loan?.isDropped === false) {
+      loan.isDropped = true;
+      this.#lentBytes += entry.body.length;
+    }
     this.#listener?.dropped(entry);
   }
 }

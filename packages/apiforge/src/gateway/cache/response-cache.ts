@@ -16,10 +16,17 @@ export interface ResponseCacheOptions {
   readonly maxBytes?: number;
   /** Larger bodies are passed on and not stored; default 1 MiB. */
   readonly maxEntryBytes?: number;
+  /**
+   * Of the declarations that decide what is answered, say a hash of them: what a process with another version has
+   * left on disk is not taken over. Default empty.
+   */
+  readonly version?: string;
   /** Default the machine's. */
   readonly clock?: Clock;
 }
 
+/** Of a cache that is declared without a name. */
+export const defaultCacheName = "responses";
 const defaultMaxBytes = 67_108_864;
 const defaultMaxEntryBytes = 1_048_576;
 /** Of the room, what bodies may take that are still on their way. */
@@ -30,6 +37,8 @@ const maxRecent = 1_000;
 /** Answers of upstreams that are given again (RFC 9111), shared by the routes that are declared with it. */
 export class ResponseCache {
   readonly name: string;
+  readonly version: string;
+  readonly maxBytes: number;
   readonly clock: Clock;
   readonly store: MemoryStore;
   readonly flights = new Flights();
@@ -46,7 +55,9 @@ export class ResponseCache {
     if (!(maxEntryBytes > 0 && maxEntryBytes <= maxBytes * fillShare)) {
       throw new TypeError("responseCache: maxEntryBytes is at most a quarter of maxBytes");
     }
-    this.name = options.name ?? "responses";
+    this.name = options.name ?? defaultCacheName;
+    this.version = options.version ?? "";
+    this.maxBytes = maxBytes;
     if (!/^[a-z0-9-]{1,64}$/.test(this.name)) {
       throw new TypeError(`responseCache ${this.name}: a name is made of a-z, 0-9 and -`);
     }
@@ -70,14 +81,22 @@ export class ResponseCache {
     await this.#log.purge(tx, this.name, purges);
   }
 
-  /** Follows the purges of a deployment; undefined for no more. */
-  follow(log: PurgeLog | undefined): void {
-    if (log !== undefined && this.#log !== undefined) {
+  /**
+   * Follows the purges of a deployment, of which it has nothing stored that `epoch` or one before names.
+   * @throws {TypeError} for one that follows another's.
+   */
+  follow(log: PurgeLog, epoch: number): void {
+    if (this.#log !== undefined) {
       throw new TypeError(`responseCache ${this.name}: it belongs to another server already`);
     }
     this.#log = log;
-    // Who follows no purge must not keep what one may name.
-    if (log === undefined) this.clear(0);
+    this.clear(epoch);
+  }
+
+  /** Follows no more, and stores nothing until it does again: who sees no purge must not keep what one may name. */
+  leave(): void {
+    this.#log = undefined;
+    this.clear(Number.POSITIVE_INFINITY);
   }
 
   /** The last purge that this node has seen. */

@@ -10,6 +10,8 @@ import type { Upstream } from "../upstream.ts";
 import { GrpcCall, type GrpcPlan } from "./call.ts";
 
 type OfRoutes =
+  | "certificate"
+  | "keyMode"
   | "roles"
   | "scopes"
   | "cors"
@@ -36,8 +38,15 @@ export interface GrpcOptions extends Pick<ProxyOptions, OfRoutes> {
 }
 
 const defaultMessageBytes = 4_194_304;
-const serviceName = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/;
-const methodName = /^[A-Za-z_]\w*$/;
+const names = {
+  service: /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/,
+  method: /^[A-Za-z_]\w*$/,
+} as const;
+
+/** True for what a service, or one of its methods, can be called. */
+export function isGrpcName(kind: keyof typeof names, name: string): boolean {
+  return names[kind].test(name);
+}
 
 /**
  * Declares routes for a service of gRPC: calls pass the stages of every route, and then go on, messages
@@ -48,8 +57,8 @@ const methodName = /^[A-Za-z_]\w*$/;
  */
 export function defineGrpc(options: GrpcOptions): Route[] {
   const { service, methods } = options;
-  if (!serviceName.test(service)) throw new TypeError(`${service} is no name of a service`);
-  const wrong = methods?.find((name) => !methodName.test(name));
+  if (!isGrpcName("service", service)) throw new TypeError(`${service} is no name of a service`);
+  const wrong = methods?.find((name) => !isGrpcName("method", name));
   if (wrong !== undefined) throw new TypeError(`${service}: ${wrong} is no name of a method`);
   const paths = methods?.map((name) => `/${service}/${name}`) ?? [`/${service}/:method`];
   return paths.map((path) => ({ ...routeOf(path, options), relay: relayOf(options) }));

@@ -1,14 +1,30 @@
 import type { IncomingMessage } from "node:http";
 
 import type { TrustedProxies } from "../../edge/index.ts";
-import { pseudonym } from "../identity.ts";
+import { pseudonym, shadowField } from "../identity.ts";
 
 // Anybody can write these; they say something only when a trusted peer wrote them.
 const claims: ReadonlySet<string> = new Set([
   "forwarded",
   "client-cert",
   "client-cert-chain",
+  // The client's address.
+  "cf-connecting-ip",
+  "fastly-client-ip",
+  "true-client-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
   "x-real-ip",
+  // Another method, host or path than the stages have decided by; frameworks take their word.
+  "x-host",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-host",
+  "x-original-url",
+  "x-rewrite-url",
+  // A copy, which whoever gets it may not carry out.
+  shadowField,
 ]);
 const rebuilt: ReadonlySet<string> = new Set([
   "forwarded",

@@ -5,6 +5,7 @@
 const hopByHop: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
+  "http2-settings",
   "keep-alive",
   "proxy-authenticate",
   "proxy-authorization",

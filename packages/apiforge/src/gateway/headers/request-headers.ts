@@ -22,6 +22,17 @@ const ours: ReadonlySet<string> = new Set([
   "x-request-id",
 ]);
 
+// Of several of these Node has the stages see the first; an upstream that reads another one would not have what was checked.
+const single: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-type",
+  "from",
+  "if-modified-since",
+  "if-unmodified-since",
+  "referer",
+  "user-agent",
+]);
+
 /**
  * The fields of a request as its upstream gets them, flat as `[name, value, …]`. What the client
  * names in `Connection` is gone before anything of ours is added, so that it cannot take that away.
@@ -37,6 +48,7 @@ export function requestHeaders(exchange: Exchange, options: RequestHeaderOptions
     if (endsHere(name) || ours.has(name) || isClaim(name, isTrusted) || named.has(name)) continue;
     // Gateways that hand headers on as variables confuse them with those that have a hyphen.
     if (name.includes("_")) continue;
+    if (single.has(name) && hasField(passed, name)) continue;
     passed.push(name, rawHeaders[index + 1] ?? "");
   }
   if (options.preserveHost && headers.host !== undefined) passed.push("host", headers.host);
@@ -47,6 +59,11 @@ export function requestHeaders(exchange: Exchange, options: RequestHeaderOptions
   passed.push("x-request-id", exchange.id);
   addTrace(passed, exchange);
   return passed;
+}
+
+function hasField(fields: readonly string[], name: string): boolean {
+  for (let index = 0; index < fields.length; index += 2) if (fields[index] === name) return true;
+  return false;
 }
 
 function addTrace(passed: string[], { span, traceparent, headers }: Exchange): void {

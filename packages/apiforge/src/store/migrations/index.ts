@@ -14,6 +14,8 @@ import { jobTrace } from "./0017-job-trace.ts";
 import { authRevocations } from "./0018-auth-revocations.ts";
 import { cachePurges } from "./0019-cache-purges.ts";
 import { upstreamCalls } from "./0020-upstream-calls.ts";
+import { eventRetention } from "./0026-event-retention.ts";
+import { upstreamCallSettlements } from "./0027-upstream-call-settlements.ts";
 
 /** APIForge's own schema, in the order in which it is applied. */
 export const coreMigrations: readonly Migration[] = [
@@ -32,4 +34,6 @@ export const coreMigrations: readonly Migration[] = [
   authRevocations,
   cachePurges,
   upstreamCalls,
+  eventRetention,
+  upstreamCallSettlements,
 ];

@@ -2,10 +2,12 @@ import type { ConsumerState } from "../contract.ts";
 import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 
-const lockText = "select cursor from forge_consumers where name = $1 for update skip locked";
+const floor = "(select seq from forge_event_floor)";
+const lockText = `select cursor, ${floor} as floor from forge_consumers where name = $1
+   for update skip locked`;
 const findText = "select 1 from forge_consumers where name = $1";
-const addText =
-  "insert into forge_consumers (name, cursor) values ($1, 0) on conflict (name) do nothing returning cursor";
+const addText = `insert into forge_consumers (name, cursor) values ($1, ${floor})
+   on conflict (name) do nothing returning cursor, ${floor} as floor`;
 const saveText = "update forge_consumers set cursor = $2 where name = $1";
 
 /** Locks a consumer's row; answers nothing when there is none, or another transaction has it. */
@@ -18,7 +20,7 @@ export function findConsumer(name: string): Command {
   return command(findText, name);
 }
 
-/** Adds a consumer at the beginning of the log, locked; answers nothing when another was first. */
+/** Adds a consumer at the beginning of what is kept of the log, locked; answers nothing when another was first. */
 export function addConsumer(name: string): Command {
   return command(addText, name);
 }
@@ -31,5 +33,6 @@ export function saveConsumer(name: string, cursor: number): Command {
 /** The row that {@link lockConsumer} or {@link addConsumer} answered. */
 export function toConsumerState(result: ExecutionResult | undefined): ConsumerState | undefined {
   const row = result?.rows[0];
-  return row === undefined ? undefined : { cursor: Number(row["cursor"]) };
+  if (row === undefined) return undefined;
+  return { cursor: Number(row["cursor"]), floor: Number(row["floor"]) };
 }

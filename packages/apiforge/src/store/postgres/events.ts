@@ -1,6 +1,9 @@
 import type { EventStore, LogEvent, NewEvent, Row } from "../contract.ts";
+import { eventsSwept } from "../errors.ts";
+import { toLogEvent } from "../event-row.ts";
 import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
+import { now } from "./job-statements.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { rowsCommand, rowsStatement } from "./rows.ts";
 
@@ -14,8 +17,27 @@ const append = rowsStatement(eventTypes, (source) => `${appendFrom(source)} retu
 /** Answers the highest `seq` that is committed. */
 export const headText = "select coalesce(max(seq), 0) as seq from forge_events";
 const waitText = "select pg_sleep($1)";
-const readText = "select * from forge_events where seq > $1 order by seq limit $2";
+// What was deleted is told by the same snapshot, in a row without an event when there is none.
+const readText = `select floor.seq as floor, event.* from forge_event_floor floor
+   left join lateral (
+     select * from forge_events where seq > $1 order by seq limit $2) event on true
+   order by event.seq`;
 const readSeqText = "select seq from forge_events where seq > $1 order by seq limit $2";
+const floorText = "select seq from forge_event_floor";
+// The log is deleted from its beginning up to the first event that is young, whoever's clock said so.
+const sweepText = `with first as materialized (
+     select seq, created_at from forge_events order by seq limit $2
+   ), last as materialized (
+     select max(seq) as seq from first
+     where seq < (select max(seq) from forge_events) and seq < coalesce(
+       (select min(seq) from first where created_at >= ${now} - $1::bigint), 9223372036854775807)
+   ), swept as (
+     delete from forge_events where seq <= (select seq from last) returning 1
+   ), moved as (
+     update forge_event_floor floor set seq = greatest(floor.seq, last.seq)
+     from last where last.seq is not null
+   )
+   select count(*) as swept from swept`;
 
 /** Longest that a reader holds up the publishers. */
 const lockTimeoutMs = 100;
@@ -92,6 +114,16 @@ export class EventLog implements EventStore {
     return rows.map(toLogEvent);
   }
 
+  async floor(): Promise<number> {
+    const [result] = await this.#pool.run("log floor", [command(floorText)]);
+    return lastSeq(result === undefined ? [] : [result]);
+  }
+
+  async sweep(olderThanMs: number, limit: number): Promise<number> {
+    const [swept] = await this.#pool.run("sweep events", [command(sweepText, olderThanMs, limit)]);
+    return Number(swept?.rows[0]?.["swept"] ?? 0);
+  }
+
   async head(): Promise<number> {
     if (this.#settled === 0) await this.#settle();
     const send: Send = (commands) => this.#pool.run("log head", commands);
@@ -120,7 +152,7 @@ export class EventLog implements EventStore {
       // Taken before the statement is sent: what settles later may be missing from its snapshot.
       const settled = this.#settled;
       const results = await send(seconds === 0 ? [read] : [command(waitText, seconds), read]);
-      const rows = results.at(-1)?.rows ?? [];
+      const rows = eventRows(results.at(-1)?.rows ?? [], after);
       readable = this.#contiguous(rows, after, settled);
       const gap = readable.length < rows.length;
       if (!gap || (wanted === "some" && readable.length > 0)) break;
@@ -169,14 +201,9 @@ export class EventLog implements EventStore {
   }
 }
 
-function toLogEvent(row: Row): LogEvent {
-  return {
-    seq: Number(row["seq"]),
-    id: String(row["id"]),
-    type: String(row["type"]),
-    tenant: String(row["tenant"]),
-    data: String(row["data"]),
-    requestId: String(row["request_id"]),
-    createdAt: Number(row["created_at"]),
-  };
+/** The rows of events. @throws {events_swept} when the same snapshot says that there were others. */
+function eventRows(rows: readonly Row[], after: number): readonly Row[] {
+  const floor = Number(rows[0]?.["floor"] ?? 0);
+  if (after < floor) throw eventsSwept(after, floor);
+  return rows[0]?.["seq"] === null ? [] : rows;
 }

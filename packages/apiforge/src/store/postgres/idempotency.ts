@@ -1,10 +1,5 @@
-import type {
-  IdempotencyRecord,
-  IdempotencyStore,
-  KeyClaim,
-  Row,
-  StoredAnswer,
-} from "../contract.ts";
+import { toStoredAnswer } from "../answer-row.ts";
+import type { IdempotencyRecord, IdempotencyStore, KeyClaim, StoredAnswer } from "../contract.ts";
 import { command, type Command } from "./command.ts";
 import type { ExecutionResult } from "./exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
@@ -47,7 +42,7 @@ export function toKeyClaim(
   lock: ExecutionResult | undefined,
   found: ExecutionResult | undefined,
 ): KeyClaim {
-  const answer = toStoredAnswer(digest, found);
+  const answer = foundAnswer(digest, found);
   // What is committed is final, whoever holds the lock to replay it.
   if (answer !== undefined) return { outcome: "recorded", answer };
   return lock?.rows[0]?.["locked"] === true ? { outcome: "free" } : { outcome: "in_flight" };
@@ -80,7 +75,7 @@ export function toKeyClaims(
   return digests.map((digest, index) => {
     const bytes = Buffer.from(digest);
     const row = rows.get(bytes.toString("latin1"));
-    if (row !== undefined) return { outcome: "recorded", answer: toAnswer(digest, row) };
+    if (row !== undefined) return { outcome: "recorded", answer: toStoredAnswer(digest, row) };
     const number = bytes.readBigInt64BE();
     // The server gives a lock to whoever has it already.
     const free = lock?.rows[index]?.["locked"] === true && !held.has(number);
@@ -110,7 +105,7 @@ export class IdempotencyTable implements IdempotencyStore {
 
   async find(digest: Uint8Array): Promise<StoredAnswer | undefined> {
     const [found] = await this.#pool.run("find answer", [findAnswer(digest)]);
-    return toStoredAnswer(digest, found);
+    return foundAnswer(digest, found);
   }
 
   async sweep(olderThanMs: number, limit: number): Promise<number> {
@@ -119,23 +114,10 @@ export class IdempotencyTable implements IdempotencyStore {
   }
 }
 
-function toStoredAnswer(
+function foundAnswer(
   digest: Uint8Array,
   found: ExecutionResult | undefined,
 ): StoredAnswer | undefined {
   const row = found?.rows[0];
-  return row === undefined ? undefined : toAnswer(digest, row);
-}
-
-function toAnswer(digest: Uint8Array, row: Row): StoredAnswer {
-  return {
-    digest,
-    fingerprint: row["fingerprint"] as Uint8Array,
-    key: String(row["idempotency_key"]),
-    status: Number(row["status"]),
-    headers: JSON.parse(String(row["headers"])),
-    body: String(row["body"]),
-    seq: Number(row["seq"]),
-    createdAt: Number(row["created_at"]),
-  };
+  return row === undefined ? undefined : toStoredAnswer(digest, row);
 }

@@ -1,6 +1,8 @@
 import { systemClock } from "../../kernel/index.ts";
 import type { StoreOptions, StoreReads } from "../contract.ts";
+import { listText, toUpstreamCallRecord } from "../upstream-call-row.ts";
 import { loadDriver } from "./driver.ts";
+import { now } from "./job-statements.ts";
 import { ConnectionPool } from "./pool.ts";
 import { SnapshotReaders } from "./readers.ts";
 
@@ -16,6 +18,17 @@ export async function openPostgresReads(
   const readers = new SnapshotReaders(pool, undefined);
   return {
     read: (label, work, tenant) => readers.read(label, work, tenant),
+    upstreamCalls: {
+      list(filter) {
+        const text = listText(now, filter);
+        const rows = readers.read(
+          "list upstream calls",
+          (reader) => reader.queryText(text, []),
+          undefined,
+        );
+        return rows.then((found) => found.rows.map(toUpstreamCallRecord));
+      },
+    },
     close: () => pool.close(),
   };
 }

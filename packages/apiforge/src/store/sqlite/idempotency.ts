@@ -1,6 +1,7 @@
 import type { StatementSync } from "node:sqlite";
 
 import type { Clock } from "../../kernel/index.ts";
+import { toStoredAnswer } from "../answer-row.ts";
 import type { IdempotencyRecord, StoredAnswer } from "../contract.ts";
 import { storeError } from "../errors.ts";
 import type { SqliteConnection } from "./connection.ts";
@@ -29,17 +30,7 @@ export class IdempotencyTable {
 
   find(digest: Uint8Array): StoredAnswer | undefined {
     const row = this.#find.get(digest);
-    if (row === undefined) return undefined;
-    return {
-      digest,
-      fingerprint: row["fingerprint"] as Uint8Array,
-      key: String(row["idempotency_key"]),
-      status: Number(row["status"]),
-      headers: JSON.parse(String(row["headers"])),
-      body: String(row["body"]),
-      seq: Number(row["seq"]),
-      createdAt: Number(row["created_at"]),
-    };
+    return row === undefined ? undefined : toStoredAnswer(digest, row);
   }
 
   /** @throws {idempotency_key_taken} when the key is answered already. */

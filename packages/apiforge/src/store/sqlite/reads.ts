@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { systemClock } from "../../kernel/index.ts";
 import type { StoreOptions, StoreReads } from "../contract.ts";
 import { storeError } from "../errors.ts";
+import { listText, toUpstreamCallRecord } from "../upstream-call-row.ts";
 import { ReaderPool } from "./readers.ts";
 
 /**
@@ -19,6 +20,17 @@ export function openSqliteReads(
   const readers = new ReaderPool(options.path, { ...options, clock: systemClock });
   return {
     read: (label, work, tenant) => readers.read(label, work, tenant),
+    upstreamCalls: {
+      list(filter) {
+        const text = listText(String(systemClock.now()), filter);
+        const rows = readers.read(
+          "list upstream calls",
+          (reader) => reader.queryText(text, []),
+          undefined,
+        );
+        return rows.then((found) => found.rows.map(toUpstreamCallRecord));
+      },
+    },
     close: () => readers.close(),
   };
 }

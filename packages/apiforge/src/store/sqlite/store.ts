@@ -88,7 +88,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const packReads = new PackReads(connection, packs, packParts);
     const tables: Tables = {
       idempotency: new IdempotencyTable(connection, clock),
-      events: new EventLog(connection),
+      events: new EventLog(connection, clock),
       jobs: new JobTable(connection, { numbers, lanes, packs, packReads, clock }),
       settlements: new SettlementTable(connection, lanes, packs, clock),
       consumers: new ConsumerTable(connection),
@@ -312,6 +312,9 @@ class SqliteStore implements Store {
     return {
       read: (after, limit) => this.#unit("read events", () => events.read(after, limit)),
       head: () => this.#unit("log head", () => events.head),
+      floor: () => this.#unit("log floor", () => events.floor),
+      sweep: (olderThanMs, limit) =>
+        this.#unit("sweep events", () => events.sweep(olderThanMs, limit)),
     };
   }
 

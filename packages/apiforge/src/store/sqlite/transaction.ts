@@ -50,14 +50,19 @@ export class ConsumerTable {
   readonly #save: StatementSync;
 
   constructor(connection: SqliteConnection) {
-    this.#find = connection.prepare("select cursor from forge_consumers where name = ?");
+    this.#find = connection.prepare(
+      `select floor.seq as floor, consumer.cursor
+       from forge_event_floor floor left join forge_consumers consumer on consumer.name = ?`,
+    );
     this.#save = connection.prepare(
       "insert into forge_consumers (name, cursor) values (?, ?) on conflict (name) do update set cursor = excluded.cursor",
     );
   }
 
   find(name: string): ConsumerState {
-    return { cursor: Number(this.#find.get(name)?.["cursor"] ?? 0) };
+    const row = this.#find.get(name);
+    const floor = Number(row?.["floor"]);
+    return { cursor: Number(row?.["cursor"] ?? floor), floor };
   }
 
   save(name: string, cursor: number): void {

@@ -5,10 +5,20 @@ import {
   upstreamCallState as state,
   type UpstreamCallAsk,
   type UpstreamCallClaim,
+  type UpstreamCallFilter,
+  type UpstreamCallRecord,
   type UpstreamCallRef,
+  type UpstreamCallSettlement,
+  type UpstreamCallStanding,
   type UpstreamCallStore,
 } from "../upstream-call-contract.ts";
-import { knownClaim } from "../upstream-call-row.ts";
+import {
+  knownClaim,
+  listText,
+  standingText,
+  toStanding,
+  toUpstreamCallRecord,
+} from "../upstream-call-row.ts";
 import type { SqliteConnection } from "./connection.ts";
 
 const claimText = `
@@ -16,9 +26,12 @@ const claimText = `
     (digest, fingerprint, idempotency_key, state, fence, until_at, created_at)
   values ($digest, $fingerprint, $key, ${state.inFlight}, 1, $until, $now)
   on conflict (digest) do update set
-    state = ${state.inFlight}, fence = call.fence + 1, until_at = excluded.until_at
-  where $repeat = 1 and call.fingerprint = excluded.fingerprint and (call.state = ${state.unknown}
-    or (call.state = ${state.inFlight} and call.until_at <= $now))
+    state = ${state.inFlight}, fence = call.fence + 1, until_at = excluded.until_at,
+    fingerprint = excluded.fingerprint,
+    created_at = case when call.freed = call.fence then excluded.created_at else call.created_at end
+  where (call.state = ${state.unknown} and call.freed = call.fence)
+    or ($repeat = 1 and call.fingerprint = excluded.fingerprint and (call.state = ${state.unknown}
+      or (call.state = ${state.inFlight} and call.until_at <= $now)))
   returning fence`;
 
 const ofCall = `where digest = ? and fence = ? and state <> ${state.answered}`;
@@ -32,10 +45,16 @@ export class UpstreamCallTable {
   readonly #answer: StatementSync;
   readonly #giveUp: StatementSync;
   readonly #release: StatementSync;
+  readonly #freeAgain: StatementSync;
+  readonly #standing: StatementSync;
+  readonly #settleAnswer: StatementSync;
+  readonly #free: StatementSync;
+  readonly #connection: SqliteConnection;
   readonly #sweep: StatementSync;
 
   constructor(connection: SqliteConnection, clock: Clock) {
     this.#clock = clock;
+    this.#connection = connection;
     // Nobody else has the data, so whatever was in flight was the process before this one's.
     connection.database.exec(
       `update forge_upstream_calls set state = ${state.unknown} where state = ${state.inFlight}`,
@@ -52,6 +71,20 @@ export class UpstreamCallTable {
       `update forge_upstream_calls set state = ${state.unknown} ${ofCall}`,
     );
     this.#release = connection.prepare(`delete from forge_upstream_calls ${ofCall} and fence = 1`);
+    this.#freeAgain = connection.prepare(
+      `update forge_upstream_calls set state = ${state.unknown}, freed = fence
+       ${ofCall} and freed = fence - 1`,
+    );
+    this.#standing = connection.prepare(
+      `select ${standingText("?")} as standing from forge_upstream_calls where digest = ?`,
+    );
+    this.#settleAnswer = connection.prepare(
+      `update forge_upstream_calls set state = ${state.answered}, status = ?, fields = ?, body = ?
+       where digest = ?`,
+    );
+    this.#free = connection.prepare(
+      `update forge_upstream_calls set state = ${state.unknown}, freed = fence where digest = ?`,
+    );
     this.#sweep = connection.prepare(
       `delete from forge_upstream_calls where digest in
          (select digest from forge_upstream_calls where created_at < ? order by created_at limit ?)`,
@@ -89,8 +122,26 @@ export class UpstreamCallTable {
   }
 
   release(call: UpstreamCallRef): void {
-    const { changes } = this.#release.run(call.digest, call.fence);
-    if (changes === 0) this.giveUp(call);
+    if (this.#release.run(call.digest, call.fence).changes > 0) return;
+    if (this.#freeAgain.run(call.digest, call.fence).changes === 0) this.giveUp(call);
+  }
+
+  list(filter: UpstreamCallFilter): readonly UpstreamCallRecord[] {
+    const text = listText(String(this.#clock.now()), filter);
+    return this.#connection.query(text, [], undefined).rows.map(toUpstreamCallRecord);
+  }
+
+  settle(digest: Uint8Array, settlement: UpstreamCallSettlement): UpstreamCallStanding | undefined {
+    const row = this.#standing.get(this.#clock.now(), digest);
+    if (row === undefined) return undefined;
+    const standing = toStanding(row);
+    if (standing !== "unknown") return standing;
+    if (settlement.found === "nothing_done") this.#free.run(digest);
+    else {
+      const { status, fields, body } = settlement.answer;
+      this.#settleAnswer.run(status, JSON.stringify(fields), body, digest);
+    }
+    return standing;
   }
 
   sweep(olderThanMs: number, limit: number): number {
@@ -109,6 +160,9 @@ export function upstreamCallStore(
     answer: (call, answer) => unit("answer upstream call", () => table.answer(call, answer)),
     giveUp: (call) => unit("give up upstream call", () => table.giveUp(call)),
     release: (call) => unit("release upstream call", () => table.release(call)),
+    list: (filter) => unit("list upstream calls", () => table.list(filter)),
+    settle: (digest, settlement) =>
+      unit("settle upstream call", () => table.settle(digest, settlement)),
     sweep: (olderThanMs, limit) =>
       unit("sweep upstream calls", () => table.sweep(olderThanMs, limit)),
   };

@@ -16,10 +16,18 @@ export interface CliRun {
   readonly stderr: string;
 }
 
-/** Runs `apiforge …args` in `folder` to its end. */
-export function runCli(folder: string, ...args: readonly string[]): Promise<CliRun> {
+/** Where a command runs. */
+interface CliPlace {
+  readonly folder: string;
+  /** Beside `PATH` and a free port. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Runs `apiforge …args` in a folder to its end. */
+export function runCli(place: string | CliPlace, ...args: readonly string[]): Promise<CliRun> {
+  const { folder, env } = typeof place === "string" ? { folder: place, env: {} } : place;
   const command = ["--conditions=@apiforge/source", cliEntry, ...args];
-  const options = { cwd: folder, env: { PATH: process.env["PATH"], PORT: "0" } };
+  const options = { cwd: folder, env: { PATH: process.env["PATH"], PORT: "0", ...env } };
   const { promise, resolve, reject } = Promise.withResolvers<CliRun>();
   execFile(process.execPath, command, options, (error, stdout, stderr) => {
     const exitCode = error === null ? 0 : error.code;

@@ -143,6 +143,46 @@ export default { upstreams, routes: [{ path, upstream: "files", auth: "none" }] 
   });
 });
 
+describe("apiforge purge", () => {
+  test("takes what it names out of the cache of the server that runs in the folder", async () => {
+    const upstream = await startRawUpstream((socket, _request, number) => {
+      const fields = "cache-control: max-age=600\r\ncache-tag: prices";
+      socket.write(`HTTP/1.1 200 OK\r\n${fields}\r\ncontent-length: 1\r\n\r\n${number}`);
+    });
+    onTestFinished(() => upstream.close());
+    const config = {
+      upstreams: { files: { endpoints: [upstream.url] } },
+      defaults: { auth: "none", cache: true },
+    };
+    const folder = await folderWith("apiforge.config.json", JSON.stringify(config));
+    const env = { PORT: "0" };
+    const server = await spawnServer({ entry: cliEntry, args: ["start"], cwd: folder, env });
+    onTestFinished(() => server.kill9());
+    const client = createHttpClient(server.url);
+    onTestFinished(() => client.close());
+    const body = async () => (await client.request({ path: "/a" })).body;
+    expect([await body(), await body()]).toEqual(["1", "1"]);
+    expect(await runCli(folder, "purge", "others", "--cache", "responses")).toEqual({
+      exitCode: 0,
+      stdout: "Purged from the cache responses.\n",
+      stderr: "",
+    });
+    expect(await body()).toBe("1");
+    expect((await runCli(folder, "purge", "prices")).stdout).toBe("Purged from every cache.\n");
+    expect(await body()).toBe("2");
+    await server.stop();
+  });
+
+  test("of nothing, or of a prefix that is no path, is refused", async () => {
+    const folder = await folderWith("other.txt", "");
+    for (const args of [[], ["--prefix", "a"]]) {
+      const { exitCode, stderr } = await runCli(folder, "purge", ...args);
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain("Usage: apiforge purge TAG");
+    }
+  });
+});
+
 describe("apiforge routes and explain", () => {
   const config = {
     upstreams: { files: { endpoints: ["http://127.0.0.1:9"] } },

@@ -5,6 +5,7 @@ import { readConfig, type ConfigProblem, type GatewayConfig } from "../../../src
 import { compileGateway } from "../../../src/app/declarative/compile.ts";
 
 const settings = readConfig({});
+const health = "upstreams.a.health";
 const files = { files: { endpoints: ["http://127.0.0.1:9000"] } };
 
 /** What is wrong with a configuration that need not have the type of one. */
@@ -99,6 +100,9 @@ describe("problems of a configuration", () => {
       { upstreams: files, issuers: [{ issuer: "https://a", jwks: "http://example.com/jwks" }] },
       ["issuers[0].jwks"],
     ],
+    ["health of a service that is none", healthOf({ service: "a b" }), [`${health}.service`]],
+    ["health of neither path nor service", healthOf({ intervalMs: 5 }), [`${health}.path`]],
+    ["health of both", healthOf({ path: "/h", service: "a.B" }), [`${health}.path`]],
     ["two stages of one name", { upstreams: files, stages: twoStages() }, ["stages[1]"]],
   ])("%s", (_name, config, paths) => {
     expect(problemsOf(config).map(({ path }) => path)).toEqual(paths);
@@ -140,6 +144,13 @@ describe("problems of a configuration", () => {
   ])("of a route: %s", (_name, route, paths) => {
     expect(pathsOf(route)).toEqual(paths);
   });
+
+  test.each([{ path: "/h" }, { service: "orders.v1.Orders" }, { service: "" }])(
+    "health by %j is none",
+    (asked) => {
+      expect(problemsOf(healthOf(asked))).toEqual([]);
+    },
+  );
 
   test("two limits of one name that differ", () => {
     const route = { path: "/f", upstream: "files", limits: [{ name: "x", limit: 1, per: "1m" }] };
@@ -189,6 +200,10 @@ describe("problems of a configuration", () => {
     expect(ofJson).toHaveLength(5);
   });
 });
+
+function healthOf(asked: object) {
+  return { upstreams: { a: { ...files.files, health: asked } } };
+}
 
 function twoStages() {
   const stage = { name: "mine", after: "route", stage: () => undefined };

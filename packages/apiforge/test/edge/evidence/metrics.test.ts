@@ -63,6 +63,7 @@ test("requests are counted by method, route template and class of status", async
   for (const id of ["thing_a", "thing_b", "thing_c"])
     await edge.inject({ url: `/things/${id}`, headers });
   for (let n = 0; n < 50; n++) await edge.inject({ url: `/made-up-${n}` });
+  await edge.inject({ url: "/health/live" });
   const text = (await edge.inject({ url: "/metrics" })).body;
   const lines = text.split("\n");
   expect(lines).toEqual(
@@ -76,6 +77,8 @@ test("requests are counted by method, route template and class of status", async
       'apiforge_http_request_duration_seconds_bucket{method="GET",route="/things/:id",le="0.005"} 3',
       'apiforge_http_request_duration_seconds_sum{method="GET",route="/things/:id"} 0.009',
       'apiforge_http_requests_in_flight{method="GET",route="/things/:id"} 0',
+      // Answers of no stage are none of them, not even while they are made.
+      'apiforge_http_requests_in_flight{method="",route=""} 0',
     ]),
   );
   expect(text).not.toContain("made-up");

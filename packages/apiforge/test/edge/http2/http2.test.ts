@@ -10,6 +10,7 @@ import { callHttps } from "../certificates/https-call.ts";
 import { thingRoutes } from "../thing-routes.ts";
 import { callHttp2, connectHttp2 } from "./http2-client.ts";
 import { startTls, type TlsHarness } from "./http2-harness.ts";
+import { breaksOff, waitForEnd } from "../ending-streams.ts";
 
 const line = z.object({ n: z.number(), text: z.string() });
 const seen = { ended: 0 };
@@ -17,19 +18,6 @@ const uploads: string[] = [];
 
 async function* lines(count: number) {
   for (let n = 0; n < count; n++) yield { n, text: "x".repeat(1_000) };
-}
-
-async function* breaksOff() {
-  yield { n: 0, text: "x".repeat(20_000) };
-  throw new Error("down");
-}
-
-async function* waitForEnd(signal: AbortSignal) {
-  yield { event: "begun", data: { n: 1, text: "" } };
-  await new Promise((resolve) => {
-    signal.addEventListener("abort", resolve);
-  });
-  seen.ended += 1;
 }
 
 const seenHeaders = z.object({ cookie: z.string(), host: z.string(), version: z.string() });
@@ -52,7 +40,7 @@ const routes = [
     ...common,
     path: "/events",
     replies: { 200: eventStreamReply(line) },
-    handler: ({ request }) => ({ status: 200, stream: waitForEnd(request.signal) }),
+    handler: ({ request }) => ({ status: 200, stream: waitForEnd(request.signal, seen) }),
   }),
   defineRoute({
     ...common,

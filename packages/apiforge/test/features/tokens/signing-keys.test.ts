@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { actor, Harness } from "../../durable/harness.ts";
 import { storeFixtures } from "../../store/fixtures.ts";
@@ -38,6 +38,42 @@ describe.for(storeFixtures)("signing keys on $name", (fixture) => {
     await verify(two, fromOne);
     await verify(await tokenNode(harness), fromOne);
     expect(await published(two)).toEqual([kidOf(fromOne)]);
+  });
+
+  test("are known to all nodes when two make the first at once", async () => {
+    await using harness = await Harness.open(fixture);
+    const nodes = await Promise.all([tokenNode(harness), tokenNode(harness)]);
+    await harness.open.advance(minuteMs);
+    for (const from of nodes) {
+      const token = await accessToken(from);
+      for (const to of nodes) await expect(verify(to, token)).resolves.toBeDefined();
+    }
+  });
+
+  test("are made and opened before a start's transaction, not inside of it", async () => {
+    await using harness = await Harness.open(fixture);
+    const { store } = harness;
+    const transact = store.transact.bind(store);
+    const uses = vi.fn<(inside: boolean) => void>();
+    let isInside = false;
+    store.transact = (label, work) =>
+      transact(label, async (tx) => {
+        isInside = true;
+        return work(tx).finally(() => (isInside = false));
+      });
+    for (const name of ["generateKey", "importKey"] as const) {
+      const real = crypto.subtle[name].bind(crypto.subtle) as (...given: unknown[]) => unknown;
+      vi.spyOn(crypto.subtle, name).mockImplementation((...given: unknown[]) => {
+        uses(isInside);
+        return real(...given) as never;
+      });
+    }
+    await tokenNode(harness);
+    await tokenNode(harness);
+    // The first start makes a key and reads it again, the second finds it.
+    expect(uses.mock.calls).toEqual([[false], [false], [false]]);
+    store.transact = transact;
+    vi.restoreAllMocks();
   });
 
   test("are published as public parts, and kept so that the secret is needed to sign", async () => {

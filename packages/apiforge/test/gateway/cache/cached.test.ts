@@ -86,6 +86,36 @@ describe("of callers that the stages know", () => {
   });
 });
 
+test("a caller whom the upstream may tell by a cookie gets no other's answer under one token", async () => {
+  gateway = await startCached(counting({ "cache-control": "max-age=60" }), {
+    proxy: { auth: "jwt" },
+  });
+  const authorization = await gateway.bearer();
+  const ask = async (cookie: string): Promise<string> =>
+    (await gateway.get("/a", { authorization, cookie })).text();
+  expect(await ask("session=one")).toBe("1");
+  expect(await ask("session=two")).toBe("2");
+  expect(await ask("session=one")).toBe("1");
+});
+
+test("an answer to a request whose fields Connection took away is none to others that have them", async () => {
+  gateway = await startCached((request, response) => {
+    const language = request.headers["accept-language"] ?? "none";
+    response
+      .writeHead(200, { "cache-control": "max-age=60", vary: "Accept-Language" })
+      .end(language);
+  });
+  const ask = async (connection: string) =>
+    gateway.ask(
+      `GET /a HTTP/1.1\r\nHost: a\r\nAccept-Language: de\r\nConnection: ${connection}\r\n\r\n`,
+    );
+  const taken = await ask("close, Accept-Language");
+  expect(taken.body).toContain("none");
+  expect(taken.head).toContain("cache-status: apiforge; fwd=bypass; fwd-status=200");
+  expect((await ask("close, TE")).body).toContain("de");
+  expect((await ask("close")).head).toContain("cache-status: apiforge; hit");
+});
+
 test("an answer that was made for one host is not given to another one's clients", async () => {
   gateway = await startCached(counting({ "cache-control": "max-age=60" }));
   const ask = (host: string) =>

@@ -77,6 +77,45 @@ test("it holds what was used last, within its bytes, whatever is done to it", ()
   );
 });
 
+test("what clients read counts until they have it, and no more is held than there is room", () => {
+  const maxBytes = 400_000;
+  const path = fc.integer({ min: 0, max: 5 });
+  const action = fc.constantFrom("put", "lend", "give back", "renew", "invalidate", "purge");
+  const bytes = fc.integer({ min: 65_537, max: 120_000 });
+  fc.assert(
+    fc.property(fc.array(fc.record({ action, path, bytes }), { maxLength: 80 }), (steps) => {
+      const store = new MemoryStore(maxBytes, maxBytes);
+      const reading: { readonly body: Buffer; readonly giveBack: (() => void) | undefined }[] = [];
+      for (const step of steps) {
+        const url = `http://host/${step.path}`;
+        const found = store.find(url, undefined, []);
+        if (step.action === "put") {
+          store.put(entry(`/${step.path}`, { body: Buffer.alloc(step.bytes), tags: ["t"] }));
+        } else if (step.action === "lend" && found !== undefined) {
+          reading.push({ body: found.body, giveBack: store.lend(found) });
+        } else if (step.action === "give back") reading.shift()?.giveBack?.();
+        else if (step.action === "renew" && found !== undefined) store.put({ ...found, epoch: 1 });
+        else if (step.action === "invalidate") store.invalidate(url);
+        else if (step.action === "purge") store.purge({ tag: "t" }, 2);
+        const bodies = [...store.entries()].map(({ body }) => body);
+        const held = new Set([...bodies, ...reading.map(({ body }) => body)]);
+        const heldBytes = [...held].reduce((sum, { length }) => sum + length, 0);
+        expect(store.bytes).toBeGreaterThanOrEqual(heldBytes);
+        expect(store.bytes).toBeLessThanOrEqual(maxBytes);
+      }
+      for (const { giveBack } of reading) giveBack?.();
+      store.purge({ all: true }, 3);
+      expect(store.bytes).toBe(0);
+    }),
+  );
+});
+
+test("short bodies are lent to nobody", () => {
+  const store = new MemoryStore(1_000_000, 1_000_000);
+  expect(store.lend(entry("/x", { body: Buffer.alloc(65_536) }))).toBeUndefined();
+  expect(store.lend(entry("/x", { body: Buffer.alloc(65_537) }))).toBeDefined();
+});
+
 test("an answer for one caller is given to no other", () => {
   const who = fc.constantFrom(undefined, "a", "b", "c");
   fc.assert(

@@ -1,7 +1,7 @@
 import type { ManualClock } from "@apiforge/testing";
 import { afterEach, describe, expect, test } from "vitest";
 
-import { CachePurges } from "../../../src/app/cache-purges.ts";
+import { CachePurges, everyCache } from "../../../src/app/cache-purges.ts";
 import { createDurable, type Durable } from "../../../src/durable/index.ts";
 import type { Purge } from "../../../src/gateway/index.ts";
 import { silentLog } from "../../../src/kernel/index.ts";
@@ -28,14 +28,14 @@ async function startNode(store: Store, clock: ManualClock): Promise<Node> {
     response.writeHead(200, { "cache-control": "max-age=60", "cache-tag": `all, ${tag}` });
     response.end(String(count));
   });
-  const purges = new CachePurges([gateway.cache], {
+  const purges = new CachePurges({
     durable,
     clock,
     singleProcess: store.capabilities.singleProcess,
     transactionLimitMs: 5_000,
   });
   await purges.refresh();
-  gateway.cache.follow(purges);
+  purges.add(gateway.cache);
   return { gateway, durable, purges };
 }
 
@@ -83,6 +83,24 @@ describe.each(storeFixtures)("on $name", (fixture) => {
     });
     await expect(failing).rejects.toThrow("no");
     expect(await body(node, "/a")).toBe("1");
+  });
+
+  test("who follows no purges any more stores nothing", async () => {
+    const node = await started();
+    await body(node, "/a");
+    node.purges.remove(node.gateway.cache);
+    expect([await body(node, "/a"), await body(node, "/a")]).toEqual(["2", "3"]);
+    node.purges.add(node.gateway.cache);
+    expect([await body(node, "/a"), await body(node, "/a")]).toEqual(["4", "4"]);
+  });
+
+  test("a purge of every cache is one of each", async () => {
+    const node = await started();
+    await body(node, "/a");
+    await node.durable.transact("purge", actor, (tx) =>
+      node.purges.purge(tx, everyCache, [{ tag: "a" }]),
+    );
+    expect(await body(node, "/a")).toBe("2");
   });
 
   test("an answer that was under way at the commit is not stored", async () => {

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { until } from "@apiforge/testing";
 import { afterEach, expect, test } from "vitest";
 
+import { stage } from "../../../src/edge/index.ts";
 import { counting, startCached, type CachedGateway } from "./cache-harness.ts";
 
 let gateway: CachedGateway;
@@ -75,6 +76,33 @@ test("a client that goes takes nobody's answer with it", async () => {
     "two",
   ]);
   expect(gateway.asked).toHaveLength(2);
+});
+
+test("a client that goes while it waits for another one's answer is let go of at once", async () => {
+  const { responses, hold } = held();
+  let arrived = 0;
+  let left = 0;
+  const count = stage("count", "validate", () => ({
+    enter: () => void (arrived += 1),
+    leave: () => void (left += 1),
+  }));
+  gateway = await startCached((_request, response) => hold(response), {
+    edge: { stages: [count] },
+  });
+  const first = gateway.get("/a");
+  await until("the first is at the upstream", () => responses.length === 1);
+  const leaving = new AbortController();
+  const gone = fetch(`${gateway.url}/a`, { signal: leaving.signal }).catch(() => "gone");
+  await until("it waits", () => arrived === 2);
+  leaving.abort();
+  expect(await gone).toBe("gone");
+  await until("it is over", () => left === 1);
+  const staying = gateway.get("/a");
+  await until("another one waits", () => arrived === 3);
+  responses[0]?.writeHead(200, { "cache-control": "max-age=60" }).end("one");
+  expect(await (await first).text()).toBe("one");
+  expect(await (await staying).text()).toBe("one");
+  expect(left).toBe(3);
 });
 
 test("callers that the stages know do not get each other's answer by waiting for it", async () => {

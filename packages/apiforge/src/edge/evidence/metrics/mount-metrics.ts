@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
-import type { MetricSource } from "../../../kernel/index.ts";
+import type { Metric, MetricSource } from "../../../kernel/index.ts";
 import { edgeError } from "../../errors.ts";
 import { expositionType, renderMetrics } from "./exposition.ts";
 
@@ -14,6 +14,16 @@ export interface MetricsOptions {
   readonly token?: string;
   /** Besides requests and the process. */
   readonly sources?: readonly MetricSource[];
+  /** Where several processes serve one address; default this one tells its own. */
+  readonly processes?: MetricsOfProcesses;
+}
+
+/** Has one of several processes tell the metrics of all. */
+export interface MetricsOfProcesses {
+  /** Has `read` called when any of them is asked; the latest one counts. */
+  offerMetrics(read: () => Promise<readonly Metric[]>): void;
+  /** What all offer. */
+  gatherMetrics(): Promise<readonly Metric[]>;
 }
 
 const loopback = /^(?:127\.|::1$|::ffff:127\.)/;
@@ -24,12 +34,15 @@ const proxyHeaders = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 export function mountMetrics(
   server: FastifyInstance,
   sources: readonly MetricSource[],
-  token: string | undefined,
+  { token, processes }: MetricsOptions,
 ): void {
   let reading: Promise<string> | undefined;
+  async function readOwn(): Promise<readonly Metric[]> {
+    return (await Promise.all(sources.map(async (source) => source()))).flat();
+  }
+  processes?.offerMetrics(readOwn);
   async function read(): Promise<string> {
-    const metrics = await Promise.all(sources.map(async (source) => source()));
-    return renderMetrics(metrics.flat());
+    return renderMetrics(await (processes?.gatherMetrics() ?? readOwn()));
   }
   server.get("/metrics", async (request, reply) => {
     requireReader(request, token);
