@@ -53,7 +53,7 @@ export class BodyDeadline {
 
   /** The body has been read. */
   end(request: IncomingMessage): void {
-    this.#pending.delete(request);
+    if (this.#pending.size > 0) this.#pending.delete(request);
   }
 
   #check(): void {

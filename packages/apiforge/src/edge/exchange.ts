@@ -9,6 +9,7 @@ import type { AskedFields } from "./fields/sparse-fields.ts";
 import type { Admission } from "./limits/limiter.ts";
 import type { StageTimings } from "./evidence/server-timing.ts";
 import { validateHeaderName, validateHeaderValue } from "./node-http.ts";
+import type { HeadLines } from "./head-lines.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { RouteStages } from "./route-stages.ts";
 import type { Route } from "./route.ts";
@@ -69,6 +70,7 @@ export class Exchange implements RequestInfo {
   answer: Outgoing | undefined = undefined;
   /** Headers of the answer so far: name, value, name, value, as Node takes them fastest. */
   readonly head: string[] = [];
+  readonly lines: HeadLines;
   readonly #log: Log;
   readonly #closing: AbortSignal;
   #requestLog: Log | undefined = undefined;
@@ -82,7 +84,9 @@ export class Exchange implements RequestInfo {
     reply: FastifyReply,
     log: Log,
     closing: AbortSignal,
+    lines: HeadLines,
   ) {
+    this.lines = lines;
     this.id = request.id;
     this.route = route;
     this.request = request;

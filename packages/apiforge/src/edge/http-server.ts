@@ -5,6 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import { maxParamLength } from "./allowed-methods.ts";
 import { parseJsonBody } from "./body/json-body.ts";
 import { answerClientError, answerExpectation } from "./client-error.ts";
+import { edgeResponse } from "./edge-response.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { versionConstraint, type VersionChoice } from "./versions/version-choice.ts";
 import { requestId } from "./stages/correlate.ts";
@@ -16,9 +17,17 @@ const headersTimeoutMs = 10_000;
 /** How often time limits of requests are looked at. */
 export const timeoutCheckIntervalMs = 5_000;
 
+/**
+ * A router that is compiled takes 0.5 us less for a request, and 0.15 ms and 50 KB more for a route: at the
+ * start, and in one go with each change of the routes.
+ */
+const mostCompiledRoutes = 50;
+
 /** What the server of an edge depends on. */
 export interface HttpServerParts {
   readonly pipeline: Pipeline;
+  /** Of declared ones. */
+  readonly routeCount: number;
   /** Until a request has arrived whole. */
   readonly requestTimeoutMs: number;
   readonly versions: VersionChoice | undefined;
@@ -29,7 +38,14 @@ export interface HttpServerParts {
 
 /** Fastify, which is left to route, to read bodies and to write what the pipeline answers. */
 export function createHttpServer(parts: HttpServerParts): FastifyInstance {
-  const { pipeline, requestTimeoutMs: requestTimeout, versions, takesUpgrade, tls } = parts;
+  const {
+    pipeline,
+    routeCount,
+    requestTimeoutMs: requestTimeout,
+    versions,
+    takesUpgrade,
+    tls,
+  } = parts;
   const http = {
     headersTimeout: headersTimeoutMs,
     requestTimeout,
@@ -38,6 +54,7 @@ export function createHttpServer(parts: HttpServerParts): FastifyInstance {
     requireHostHeader: false,
     // A request without a body then has no stream that has to be read to its end.
     optimizeEmptyRequests: true,
+    ServerResponse: edgeResponse(),
     shouldUpgradeCallback: takesUpgrade,
   };
   const server = Fastify({
@@ -54,6 +71,7 @@ export function createHttpServer(parts: HttpServerParts): FastifyInstance {
     requestTimeout,
     routerOptions: {
       maxParamLength,
+      compile: routeCount <= mostCompiledRoutes,
       ...(versions === undefined ? {} : { constraints: constraintsOf(versions) }),
     },
     rewriteUrl: routedUrl,

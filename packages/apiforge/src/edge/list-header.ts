@@ -3,7 +3,8 @@ import type { Outgoing } from "./outgoing.ts";
 
 /**
  * Adds a member to a header that is a list, such as `Vary`, without taking away what the answer or
- * an earlier stage has put there. Answers the answer to send on.
+ * an earlier stage has put there. Name, in lower case, and member are known to be sound. Answers the
+ * answer to send on.
  */
 export function addToList(
   exchange: Exchange,
@@ -18,6 +19,6 @@ export function addToList(
     return { ...outgoing, answer: { ...answer, headers } };
   }
   const earlier = exchange.headerOf(name);
-  exchange.setHeader(name, earlier === undefined ? member : `${earlier}, ${member}`);
+  exchange.putHeader(name, earlier === undefined ? member : `${earlier}, ${member}`);
   return outgoing;
 }

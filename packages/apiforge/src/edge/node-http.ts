@@ -6,6 +6,7 @@ const http = process.getBuiltinModule("node:http");
  * in a process that did nothing else.
  */
 export const {
+  IncomingMessage,
   maxHeaderSize,
   STATUS_CODES,
   ServerResponse,

@@ -190,7 +190,7 @@ export class Pipeline {
 
   #begin(stages: RouteStages, request: FastifyRequest, reply: FastifyReply): Exchange {
     const { log, closing } = this.#services;
-    request.exchange = new Exchange(stages.route, request, reply, log, closing);
+    request.exchange = new Exchange(stages.route, request, reply, log, closing, stages.lines);
     return request.exchange;
   }
 

@@ -1,4 +1,5 @@
 import type { Exchange } from "./exchange.ts";
+import { HeadLines } from "./head-lines.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Route } from "./route.ts";
 import {
@@ -20,6 +21,7 @@ export interface RouteStages {
   readonly late: readonly Enter[];
   /** In the order in which they run. */
   readonly leaves: readonly Leave[];
+  readonly lines: HeadLines;
 }
 
 /** The stages of a server by place. */
@@ -51,7 +53,7 @@ export function stagesOf(table: StageTable, route: Route | undefined): RouteStag
     }
     if (place === lastEarlyStage) isEarly = false;
   }
-  return { route, early, late, leaves };
+  return { route, early, late, leaves, lines: new HeadLines() };
 }
 
 /** Enters one stage after the other until one has answered. Returns nothing where none had to wait. */

@@ -3,6 +3,7 @@ import type { FastifyReply } from "fastify";
 import type { Answer } from "../durable/index.ts";
 import type { Clock } from "../kernel/index.ts";
 import type { AnswerQueue } from "./answer-queue.ts";
+import { EdgeResponse } from "./edge-response.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { leaveAll, type RouteStages } from "./route-stages.ts";
@@ -65,6 +66,7 @@ function writeBody(exchange: Exchange, { status, body }: Answer, { answers }: Se
   const { raw } = reply;
   head.push("content-length", String(bytes));
   try {
+    if (raw instanceof EdgeResponse) raw.lines = exchange.lines;
     raw.writeHead(status, head);
   } catch (error) {
     // What a stage of the application has put there; the answer to that is not to fail by it again.

@@ -6,6 +6,7 @@ import { BatchBody } from "./body/batch-body.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { requestTimeoutMs, usageBook, type EdgeParts } from "./edge-parts.ts";
 import { accessLog } from "./evidence/access-log.ts";
+import { systemStopwatch } from "./evidence/observe.ts";
 import { mountMetrics } from "./evidence/metrics/mount-metrics.ts";
 import { withFields } from "./exchange.ts";
 import { mountHealth } from "./health.ts";
@@ -77,7 +78,7 @@ export function prepareServing(given: EdgeOptions, parts: EdgeParts, before?: Se
         ? []
         : [accessLog(given.log, parts.lines, options.accessLog, revision)]),
     ],
-    stopwatch: options.stopwatch ?? (() => performance.now()),
+    stopwatch: options.stopwatch ?? systemStopwatch,
     serverTiming: options.serverTiming ?? false,
     errorHooks: { onError: options.onError, reporter: options.reporter },
   };
@@ -88,6 +89,7 @@ export function prepareServing(given: EdgeOptions, parts: EdgeParts, before?: Se
   const pipeline = new Pipeline(services, options.stages ?? []);
   const server = createHttpServer({
     pipeline,
+    routeCount: options.routes.length,
     requestTimeoutMs: timeoutMs,
     versions,
     takesUpgrade: upgrades.isTaken,

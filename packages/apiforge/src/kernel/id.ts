@@ -5,8 +5,10 @@ const timeDigits = 8;
 const randomDigits = 14;
 const poolBytes = 8_192;
 
-let pool = randomBytes(poolBytes);
+// Codes of digits that no id has had.
+const pool = new Uint8Array(poolBytes);
 let offset = 0;
+let end = 0;
 let stampMs = -1;
 let stamp = "";
 
@@ -16,22 +18,53 @@ let stamp = "";
  * appended instead of scattered (a scattered key dirties one B-tree page per row).
  */
 export function newId(prefix: string): string {
-  return `${prefix}_${timeStamp(Date.now())}${randomText(randomDigits)}`;
+  return `${prefix}_${timeStamp(Date.now())}${idDigits()}`;
 }
 
 /** `length` random base62 digits, without bias. */
 export function randomText(length: number): string {
   let text = "";
-  while (text.length < length) {
-    if (offset === poolBytes) {
-      pool = randomBytes(poolBytes);
-      offset = 0;
-    }
-    // 62 of 64 six-bit values are kept: taking the byte modulo 62 would favour the first digits.
-    const value = pool[offset++]! & 63;
-    if (value < 62) text += alphabet[value];
-  }
+  for (let left = length; left > 0; left--) text += String.fromCharCode(pool[take(1)]!);
   return text;
+}
+
+/** {@link randomDigits} of them, in one piece: 0.1 us less than one after the other. */
+function idDigits(): string {
+  const at = take(randomDigits);
+  return String.fromCharCode(
+    pool[at]!,
+    pool[at + 1]!,
+    pool[at + 2]!,
+    pool[at + 3]!,
+    pool[at + 4]!,
+    pool[at + 5]!,
+    pool[at + 6]!,
+    pool[at + 7]!,
+    pool[at + 8]!,
+    pool[at + 9]!,
+    pool[at + 10]!,
+    pool[at + 11]!,
+    pool[at + 12]!,
+    pool[at + 13]!,
+  );
+}
+
+/** Where `count` unused digits begin in the pool. */
+function take(count: number): number {
+  if (offset + count > end) refill();
+  const at = offset;
+  offset += count;
+  return at;
+}
+
+function refill(): void {
+  offset = 0;
+  end = 0;
+  for (const byte of randomBytes(poolBytes)) {
+    // 62 of 64 six-bit values are kept: taking the byte modulo 62 would favour the first digits.
+    const digit = byte & 63;
+    if (digit < alphabet.length) pool[end++] = alphabet.charCodeAt(digit);
+  }
 }
 
 function timeStamp(nowMs: number): string {

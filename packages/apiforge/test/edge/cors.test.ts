@@ -121,6 +121,18 @@ test("an answer to another origin, or to none, still varies by it", async () => 
   }
 });
 
+test("callers of one route in turn are each told of their own origin", async () => {
+  const [one, other] = origins;
+  const asked = [one, other, one, "https://evil.example", one, one, undefined, other];
+  const told: unknown[] = [];
+  for (const origin of asked) {
+    const headers = origin === undefined ? {} : { origin };
+    const answer = await harness.edge.inject({ url: "/products/here", headers });
+    told.push(answer.headers["access-control-allow-origin"]);
+  }
+  expect(told).toEqual([one, other, one, undefined, one, one, undefined, other]);
+});
+
 test("every origin is *, and what no route answers has the policy for all", async () => {
   const any = await harness.edge.inject({
     method: "POST",

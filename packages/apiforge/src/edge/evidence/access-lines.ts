@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../../kernel/index.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Route } from "../route.ts";
+import { inOnePiece, millisecondsText, type LineTexts } from "./line-texts.ts";
 import type { Answered } from "./observe.ts";
 
 /** Takes text that is one or more whole lines. */
@@ -11,11 +11,10 @@ export interface LineSink {
   readonly fields?: Readonly<Record<string, number>>;
 }
 
-const pinoInfo = 30;
-const pinoWarn = 40;
 /** Paths are as long as a caller likes. */
 const maxPathChars = 1_024;
 
+const requestText = ',"requestId":';
 const flushAfterMs = 20;
 /** Each write wakes a thread of libuv's pool. */
 const flushAtChars = 65_536;
@@ -25,12 +24,11 @@ const flushAtChars = 65_536;
  * the lines of 20 ms in one write; a crash loses those. In a CPU profile a line through pino took 5.5 us, here 1.2 and the write.
  */
 export class AccessLines {
+  /** Of every line, with a comma in front of each. */
+  readonly fields: string;
   readonly #sink: LineSink;
   readonly #clock: Clock;
-  /** Of every line, with a comma in front of each. */
-  readonly #fields: string;
   readonly #callers = new WeakMap<Principal, string>();
-  readonly #routes = new WeakMap<Route, string>();
   #pending = "";
   #timer: Timer | undefined;
   #stampMs = Number.NaN;
@@ -40,12 +38,12 @@ export class AccessLines {
     this.#sink = sink;
     this.#clock = clock;
     const fields = Object.entries(sink.fields ?? {});
-    this.#fields = fields.map(([name, value]) => `,"${name}":${value}`).join("");
+    this.fields = fields.map(([name, value]) => `,"${name}":${value}`).join("");
   }
 
-  /** `share`: of the answers like this one, those that are written; 1 is not said. */
-  add(answered: Answered, share: number, revision?: string): void {
-    this.#pending += this.#line(answered, share, revision);
+  /** Adds a line; `of` has what all lines of its route and class have in common. */
+  add(answered: Answered, of: LineTexts): void {
+    this.#pending += this.#line(answered, of);
     if (this.#pending.length >= flushAtChars) this.flush();
     else this.#timer ??= this.#clock.after(flushAfterMs, () => this.flush());
   }
@@ -59,21 +57,20 @@ export class AccessLines {
     if (lines !== "") this.#sink.write(lines);
   }
 
-  #line(answered: Answered, share: number, revision: string | undefined): string {
-    const { exchange, status, bytes, durationMs, isReplay } = answered;
-    const { method, route, id, principal, traceId, failureCode } = exchange;
-    const level = status >= 500 ? pinoWarn : pinoInfo;
-    let line = `{"level":${level},"time":"${this.#time()}"${this.#fields},"method":"${method}"`;
-    if (route !== undefined) line += this.#route(route);
-    line += `,"path":${JSON.stringify(pathOf(exchange))},"status":${status},"bytes":${bytes}`;
-    line += `,"durationMs":${inMicroseconds(durationMs)},"requestId":${JSON.stringify(id)}`;
-    if (traceId !== undefined) line += `,"traceId":"${traceId}"`;
-    if (principal !== undefined) line += this.#caller(principal);
-    if (isReplay) line += `,"replay":true`;
-    if (failureCode !== undefined) line += `,"refusedBy":${JSON.stringify(failureCode)}`;
-    if (share !== 1) line += `,"share":${share}`;
-    if (revision !== undefined) line += `,"revision":"${revision}"`;
-    return `${line},"msg":"answered"}\n`;
+  /** Of few pieces: each costs when it is added, and once more when all are copied to be written. */
+  #line({ exchange, status, bytes, durationMs, isReplay }: Answered, of: LineTexts): string {
+    const { id, method, principal, traceId, failureCode } = exchange;
+    const path = JSON.stringify(pathOf(exchange));
+    let line = of.beginText(status, this.#time(), method) + path + of.sizeText(status, bytes);
+    line += millisecondsText(durationMs) + requestText + JSON.stringify(id);
+    const caller = principal === undefined ? "" : this.#caller(principal);
+    if (traceId === undefined && failureCode === undefined && !isReplay) {
+      return line + caller + of.end;
+    }
+    const trace = traceId === undefined ? "" : `,"traceId":"${traceId}"`;
+    const replay = isReplay ? `,"replay":true` : "";
+    const refusal = failureCode === undefined ? "" : `,"refusedBy":${JSON.stringify(failureCode)}`;
+    return line + trace + caller + replay + refusal + of.end;
   }
 
   #time(): string {
@@ -84,20 +81,12 @@ export class AccessLines {
     return this.#stamp;
   }
 
-  #route(route: Route): string {
-    const known = this.#routes.get(route);
-    if (known !== undefined) return known;
-    const field = `,"route":${JSON.stringify(route.path)}`;
-    this.#routes.set(route, field);
-    return field;
-  }
-
   #caller(principal: Principal): string {
     const known = this.#callers.get(principal);
     if (known !== undefined) return known;
     const { tenant, subject, credentialId } = principal;
     // Braces off, and a comma in front.
-    const fields = `,${JSON.stringify({ tenant, subject, credentialId }).slice(1, -1)}`;
+    const fields = inOnePiece(`,${JSON.stringify({ tenant, subject, credentialId }).slice(1, -1)}`);
     this.#callers.set(principal, fields);
     return fields;
   }

@@ -1,6 +1,8 @@
 import type { Log, LogFields } from "../../kernel/index.ts";
+import type { Route } from "../route.ts";
 import { inMicroseconds, pathOf, type AccessLines, type LineSink } from "./access-lines.ts";
-import type { Answered, ObserverOf } from "./observe.ts";
+import { LineTexts } from "./line-texts.ts";
+import type { Answered, Observer, ObserverOf } from "./observe.ts";
 
 /** Classes of answers by the first digit of their status. */
 export type StatusClass = "2xx" | "3xx" | "4xx" | "5xx";
@@ -29,16 +31,39 @@ export function accessLog(
 ): ObserverOf {
   const samplers = classes.map((name) => new Sampler(sampled[name] ?? 1));
   if (samplers.every(({ share }) => share === 0)) return () => undefined;
+  if (lines !== undefined) return (route) => lineWriter(lines, samplers, route, revision);
   function end(answered: Answered): void {
     const { status } = answered;
-    const sampler = samplers[Math.trunc(status / 100) - 2];
+    const sampler = samplers[classOf(status)];
     if (sampler?.takes() === false) return;
-    if (lines !== undefined) return lines.add(answered, sampler?.share ?? 1, revision);
     const fields = { ...accessFields(answered, sampler?.share), revision };
     if (status >= 500) log.warn(fields, "answered");
     else log.info(fields, "answered");
   }
   return () => ({ end });
+}
+
+function lineWriter(
+  lines: AccessLines,
+  samplers: readonly Sampler[],
+  route: Route | undefined,
+  revision: string | undefined,
+): Observer {
+  const { fields } = lines;
+  const texts = samplers.map(({ share }) => new LineTexts({ route, fields, share, revision }));
+  const others = new LineTexts({ route, fields, share: 1, revision });
+  return {
+    end(answered) {
+      const place = classOf(answered.status);
+      if (samplers[place]?.takes() === false) return;
+      lines.add(answered, texts[place] ?? others);
+    },
+  };
+}
+
+/** The place of a status among {@link classes}; none for 1xx. */
+function classOf(status: number): number {
+  return Math.trunc(status / 100) - 2;
 }
 
 function accessFields(answered: Answered, share: number | undefined): LogFields {

@@ -1,8 +1,17 @@
 import type { Admission, Ruling } from "./limiter.ts";
 import type { LimitPolicy } from "./policy.ts";
 
-/** The items of policies, which are made once. */
-const policyItems = new WeakMap<LimitPolicy, string>();
+/** What is said of a policy and does not change. */
+interface PolicyTexts {
+  readonly item: string;
+  readonly limit: string;
+  /** Of its standing, up to what remains. */
+  readonly standing: string;
+}
+
+const textsOf = new WeakMap<LimitPolicy, PolicyTexts>();
+let resetSeconds = 0;
+let resetText = "0";
 
 /**
  * Header fields that tell a caller its limits: `RateLimit` and `RateLimit-Policy` of
@@ -15,9 +24,10 @@ export function limitFields({ rulings, refusedBy }: Admission, nowMs: number): r
   let standings = "";
   let tightest = refusedBy;
   for (const ruling of rulings) {
-    const separator = policies === "" ? "" : ", ";
-    policies += separator + policyItem(ruling.policy);
-    standings += separator + standingItem(ruling);
+    const { item, standing } = policyTexts(ruling.policy);
+    const text = `${standing}${ruling.remaining};t=${Math.ceil(ruling.resetInMs / 1_000)}`;
+    policies = policies === "" ? item : `${policies}, ${item}`;
+    standings = standings === "" ? text : `${standings}, ${text}`;
     if (tightest === undefined || isTighter(ruling, tightest)) tightest = ruling;
   }
   if (tightest === undefined) return [];
@@ -27,30 +37,36 @@ export function limitFields({ rulings, refusedBy }: Admission, nowMs: number): r
     "ratelimit",
     standings,
     "x-rate-limit-limit",
-    String(tightest.policy.limit),
+    policyTexts(tightest.policy).limit,
     "x-rate-limit-remaining",
     String(tightest.remaining),
     "x-rate-limit-reset",
-    String(Math.ceil((nowMs + tightest.resetInMs) / 1_000)),
+    secondsText(Math.ceil((nowMs + tightest.resetInMs) / 1_000)),
   ];
 }
 
-function policyItem(policy: LimitPolicy): string {
-  const known = policyItems.get(policy);
+function policyTexts(policy: LimitPolicy): PolicyTexts {
+  const known = textsOf.get(policy);
   if (known !== undefined) return known;
-  const item = madeItem(policy);
-  policyItems.set(policy, item);
-  return item;
+  const { name, limit } = policy;
+  const made = { item: itemOf(policy), limit: String(limit), standing: `"${name}";r=` };
+  textsOf.set(policy, made);
+  return made;
 }
 
-function madeItem({ name, limit, windowMs, period }: LimitPolicy): string {
+function itemOf({ name, limit, windowMs, period }: LimitPolicy): string {
   // A month has no one length, and a day of the calendar does not slide.
   if (period !== undefined) return `"${name}";q=${limit}`;
   return `"${name}";q=${limit};w=${Math.ceil(windowMs / 1_000)}`;
 }
 
-function standingItem({ policy, remaining, resetInMs }: Ruling): string {
-  return `"${policy.name}";r=${remaining};t=${Math.ceil(resetInMs / 1_000)}`;
+/** The same text for the same second, which most answers in a row name. */
+function secondsText(seconds: number): string {
+  if (seconds !== resetSeconds) {
+    resetSeconds = seconds;
+    resetText = String(seconds);
+  }
+  return resetText;
 }
 
 function isTighter(ruling: Ruling, than: Ruling): boolean {

@@ -30,20 +30,31 @@ export function cors(policyOf: PolicyOf): Stage {
   return function corsOn(route) {
     const policy = policyOf(route);
     if (policy === undefined) return undefined;
+    let last: string | undefined;
+    const allowed = (origin: string | undefined): string | undefined => {
+      // Most callers of a route are of one page, and two texts are compared faster than one is looked up.
+      if (origin === undefined || origin !== last) last = allowedOrigin(policy, origin);
+      return last;
+    };
     return {
       leave(exchange, answer) {
         // A preflight speaks for the route that it asks about, not for the path that none answers.
         if (route === undefined && isPreflight(exchange)) return undefined;
-        return withCors(policy, exchange, answer);
+        return withCors(policy, allowed, exchange, answer);
       },
     };
   };
 }
 
-function withCors(policy: CorsPolicy, exchange: Exchange, answer: Outgoing): Outgoing {
+function withCors(
+  policy: CorsPolicy,
+  allowed: (origin: string | undefined) => string | undefined,
+  exchange: Exchange,
+  answer: Outgoing,
+): Outgoing {
   const origin =
     policy.methods === undefined || policy.methods.has(exchange.method)
-      ? allowedOrigin(policy, exchange.headers.origin)
+      ? allowed(exchange.headers.origin)
       : undefined;
   if (origin !== undefined) {
     allow(policy, exchange, origin);

@@ -25,8 +25,14 @@ export function guard(): Steps {
   return { enter: refuseAmbiguity };
 }
 
+/** Fastify leaves there what was sent, and has in `url` what is routed. */
+interface Rewritten extends IncomingMessage {
+  originalUrl?: string;
+}
+
 function refuseAmbiguity(exchange: Exchange): void {
-  const { originalUrl, raw } = exchange.request;
+  const raw: Rewritten = exchange.request.raw;
+  const { originalUrl = raw.url ?? "" } = raw;
   const refusal =
     refusalOfHead(raw) ??
     // What is routed as it was sent was in its normal form.

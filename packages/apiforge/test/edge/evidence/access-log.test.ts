@@ -1,7 +1,10 @@
+import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
 
 import { conflict, defineRoute, ndjsonReply } from "../../../src/edge/index.ts";
+import { inMicroseconds } from "../../../src/edge/evidence/access-lines.ts";
+import { millisecondsText } from "../../../src/edge/evidence/line-texts.ts";
 import type { AccessLogOptions } from "../../../src/edge/index.ts";
 import { startHarness, type Harness } from "../edge-harness.ts";
 import { thingRoutes } from "../thing-routes.ts";
@@ -29,6 +32,14 @@ const refusing = defineRoute({
   path: "/refusing",
   replies: { 201: z.object({}) },
   handler: () => conflict("taken", "It is taken"),
+});
+
+const wavering = defineRoute({
+  method: "GET",
+  path: "/wavering/:status",
+  params: z.object({ status: z.string() }),
+  replies: { 200: z.object({}), 404: z.object({}), 503: z.object({}) },
+  handler: ({ params }) => ({ status: Number(params.status) as 200 | 404 | 503, body: {} }),
 });
 
 async function* count() {
@@ -142,7 +153,7 @@ test("a sink gets the lines that pino would have made of them", async () => {
   expect(lines.pop()).toBe("");
   expect(lines.map((line) => JSON.parse(line))).toEqual(expected);
   expect(lines).toHaveLength(6);
-  expect(Object.keys(JSON.parse(lines[0] ?? ""))).toEqual(Object.keys(expected[0] ?? {}));
+  expect(lines).toEqual(expected.map((line) => JSON.stringify(line)));
   expect(writes).toBe(1);
   await harness!.edge.inject({ url: "/nowhere" });
   await harness!.edge.close();
@@ -166,6 +177,57 @@ async function answeredLinesOf(accessLog: AccessLogOptions) {
   harness.clock.advance(20);
   return answeredLines(harness);
 }
+
+test("lines of one millisecond are each of its own method, level, size and caller", async () => {
+  let text = "";
+  harness = await startHarness([...thingRoutes, wavering], {
+    accessLog: { sink: { write: (more: string) => void (text += more) }, sampled: { "4xx": 0.5 } },
+    stopwatch: ticking(),
+  });
+  const { edge, bearer } = harness;
+  const [one, other] = [await bearer(), await bearer({ subject: "usr_2" })];
+  const asked: [string, "GET" | "HEAD", string][] = [
+    ["200", "GET", one],
+    ["200", "HEAD", one],
+    ["503", "GET", other],
+    ["200", "GET", other],
+    ["404", "GET", one],
+    ["404", "GET", one],
+    ["503", "GET", one],
+  ];
+  for (const [status, method, authorization] of asked) {
+    await edge.inject({ method, url: `/wavering/${status}`, headers: { authorization } });
+  }
+  harness.clock.advance(20);
+  const lines = text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const facts = ({ level, method, status, subject, share }: (typeof lines)[number]) => [
+    ...[level, method, status, subject, share],
+  ];
+  expect(lines.map(facts)).toEqual([
+    [30, "GET", 200, "usr_1", undefined],
+    [30, "HEAD", 200, "usr_1", undefined],
+    [40, "GET", 503, "usr_2", undefined],
+    [30, "GET", 200, "usr_2", undefined],
+    [30, "GET", 404, "usr_1", 0.5],
+    [40, "GET", 503, "usr_1", undefined],
+  ]);
+});
+
+test("a duration is written as JSON has its number", () => {
+  const durations = fc.oneof(
+    fc.double({ min: 0, max: 1e9, noNaN: true }),
+    fc.double({ min: 0, max: 2, noNaN: true }),
+    fc.nat(5_000),
+  );
+  fc.assert(
+    fc.property(durations, (ms) => {
+      expect(millisecondsText(ms)).toBe(JSON.stringify(inMicroseconds(ms)));
+    }),
+  );
+});
 
 test("no query, header, cookie or body is in the log", async () => {
   const { edge, bearer } = await start();
