@@ -1,6 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { failures, runGetLoad } from "../measure/load.ts";
@@ -9,10 +8,9 @@ import { runPacedLoad, type PacedResult } from "../measure/paced-load.ts";
 import { writeResult } from "../measure/results.ts";
 import { median } from "../measure/statistics.ts";
 import { markdownTable, milliseconds, perSecond } from "../measure/table.ts";
-import { describeVersions } from "../measure/versions.ts";
 import { contenders } from "./contenders.ts";
-import { programVersion } from "./program-version.ts";
-import { startProgram, type Program } from "./program.ts";
+import type { Program } from "./program.ts";
+import { loadCore, sharedFolder, startContender, versionsOf } from "./proxied.ts";
 import { headersOf, requireBody } from "./request.ts";
 import { bodies, startUpstream, type Body } from "./upstream.ts";
 
@@ -21,11 +19,6 @@ import { bodies, startUpstream, type Body } from "./upstream.ts";
  * maximum, then half of that at an even rate, and the same rate to the upstream itself.
  */
 
-const proxyCore = 0;
-/** The load and the upstream share it: what they leave of it is not what is measured. */
-const loadCore = 1;
-/** The workers of nginx are of another user. */
-const sharedMode = 0o755;
 const targetConnections = 64;
 
 const { values: settings } = parseArgs({
@@ -49,8 +42,7 @@ interface HalfLoadRun {
 
 const chosen = settings.targets.split(",");
 const body = smallBody();
-const folder = mkdtempSync(join(tmpdir(), "apiforge-bench-half-load-"));
-chmodSync(folder, sharedMode);
+const folder = sharedFolder(tmpdir(), "apiforge-bench-half-load");
 const upstream = await startUpstream(folder, loadCore);
 const runs: HalfLoadRun[] = [];
 try {
@@ -64,10 +56,7 @@ try {
 const file = writeResult("gateway-half-load", {
   settings,
   machine: describeMachine(),
-  versions: {
-    ...describeVersions(["undici", "fastify", "@fastify/http-proxy", "http-proxy"]),
-    ...Object.fromEntries(chosen.map(programVersion).filter(({ length }) => length > 0)),
-  },
+  versions: versionsOf(chosen),
   runs,
 });
 console.log(`${table()}\n\nRaw results: ${file}`);
@@ -79,13 +68,7 @@ function smallBody(): Body {
 }
 
 async function measure(name: string, round: number): Promise<HalfLoadRun> {
-  const contender = contenders.get(name);
-  if (contender === undefined) throw new Error(`There is no target ${name}`);
-  const own = mkdtempSync(join(folder, `${name}-`));
-  chmodSync(own, sharedMode);
-  const target = await startProgram(proxyCore, name, own, (port) =>
-    contender({ port, upstream: new URL(upstream.url).host, folder: own }),
-  );
+  const { target, own } = await startContender(name, upstream, folder);
   try {
     const headers = headersOf(own);
     await requireBody(target, body, headers);

@@ -1,24 +1,16 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { failures, runGetLoad, type LoadResult } from "../measure/load.ts";
 import { describeMachine } from "../measure/machine.ts";
 import { writeResult } from "../measure/results.ts";
 import { median } from "../measure/statistics.ts";
 import { markdownTable, milliseconds, perSecond } from "../measure/table.ts";
-import { describeVersions } from "../measure/versions.ts";
 import { contenders } from "./contenders.ts";
-import { startProgram, type Program } from "./program.ts";
-import { programVersion } from "./program-version.ts";
+import type { Program } from "./program.ts";
+import { loadCore, sharedFolder, startContender, versionsOf } from "./proxied.ts";
 import { headersOf, requireBody } from "./request.ts";
 import { bodies, startUpstream, type Body } from "./upstream.ts";
-
-const proxyCore = 0;
-/** The load and the upstream share it: what they leave of it is not what is measured. */
-const loadCore = 1;
-/** The workers of nginx are of another user. */
-const sharedMode = 0o755;
 
 const { values: settings } = parseArgs({
   options: {
@@ -42,8 +34,7 @@ interface GatewayRun extends LoadResult {
 const chosen = settings.targets.split(",");
 const [reference = ""] = chosen;
 const chosenBodies = bodies.filter(({ name }) => settings.bodies.split(",").includes(name));
-const folder = mkdtempSync(join(tmpdir(), "apiforge-bench-gateway-"));
-chmodSync(folder, sharedMode);
+const folder = sharedFolder(tmpdir(), "apiforge-bench-gateway");
 const upstream = await startUpstream(folder, loadCore);
 const runs: GatewayRun[] = [];
 try {
@@ -57,23 +48,14 @@ try {
 const file = writeResult("gateway", {
   settings,
   machine: describeMachine(),
-  versions: {
-    ...describeVersions(["undici", "fastify", "@fastify/http-proxy", "http-proxy"]),
-    ...Object.fromEntries(chosen.map(programVersion).filter(({ length }) => length > 0)),
-  },
+  versions: versionsOf(chosen),
   runs,
 });
 console.log(`${chosenBodies.map(table).join("\n\n")}\n\nRaw results: ${file}`);
 
 /** One target with all bodies, in one process: what one leaves behind, the next one feels. */
 async function measure(name: string, round: number): Promise<GatewayRun[]> {
-  const contender = contenders.get(name);
-  if (contender === undefined) throw new Error(`There is no target ${name}`);
-  const own = mkdtempSync(join(folder, `${name}-`));
-  chmodSync(own, sharedMode);
-  const target = await startProgram(proxyCore, name, own, (port) =>
-    contender({ port, upstream: new URL(upstream.url).host, folder: own }),
-  );
+  const { target, own } = await startContender(name, upstream, folder);
   const measured: GatewayRun[] = [];
   try {
     for (const body of chosenBodies) {

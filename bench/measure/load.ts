@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 const script = fileURLToPath(new URL("post.lua", import.meta.url));
-const paced = fileURLToPath(new URL("paced.lua", import.meta.url));
+const resting = fileURLToPath(new URL("resting.lua", import.meta.url));
 const report = fileURLToPath(new URL("report.lua", import.meta.url));
 
 /** One closed-loop load of POST requests, each with an Idempotency-Key of its own. */
@@ -91,7 +91,7 @@ export async function runGetLoad(load: GetLoad): Promise<LoadResult> {
 }
 
 /** A load of equal GET requests whose connections rest between two of them. */
-export interface PacedLoad {
+export interface RestingLoad {
   readonly url: string;
   readonly connections: number;
   readonly seconds: number;
@@ -99,9 +99,9 @@ export interface PacedLoad {
 }
 
 /** {@link runGetLoad} at about `connections` requests in each `pauseMs`, on whatever core. */
-export async function runPacedLoad(load: PacedLoad): Promise<LoadResult> {
+export async function runRestingLoad(load: RestingLoad): Promise<LoadResult> {
   const { url, connections, seconds, pauseMs } = load;
-  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", paced, url];
+  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", resting, url];
   const env = { ...process.env, LOAD_REPORT: report, LOAD_PAUSE_MS: String(pauseMs) };
   const { stdout } = await execute("wrk", args, { env });
   return parseLoadResult(stdout);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { startUpstream } from "../gateway/upstream.ts";
-import { failures, runPacedLoad, type LoadResult } from "../measure/load.ts";
+import { failures, runRestingLoad, type LoadResult } from "../measure/load.ts";
 import { describeMachine } from "../measure/machine.ts";
 import { writeResult } from "../measure/results.ts";
 import { describeVersions } from "../measure/versions.ts";
@@ -51,7 +51,7 @@ async function measureFull(
 ): Promise<Full> {
   const gateway = await startGateway(upstream.url, postgres.url, environment);
   const load = (seconds: number): Promise<LoadResult> =>
-    runPacedLoad({ url: `${gateway.url}/products/42`, connections, seconds, pauseMs: 0 });
+    runRestingLoad({ url: `${gateway.url}/products/42`, connections, seconds, pauseMs: 0 });
   await load(warmUpSeconds);
   const before = await gateway.answered();
   const usedMs = gateway.usage().cpuMs;
@@ -83,10 +83,10 @@ function rates({ requestsPerSecond, p50Us, p99Us, maxUs }: LoadResult) {
 async function measureRestarts() {
   const gateway = await startGateway(upstream.url, postgres.url, { APIFORGE_PROCESSES: "2" });
   const url = `${gateway.url}/products/42`;
-  await runPacedLoad({ url, connections, seconds: warmUpSeconds, pauseMs });
-  const still = await runPacedLoad({ url, connections, seconds: 8, pauseMs });
+  await runRestingLoad({ url, connections, seconds: warmUpSeconds, pauseMs });
+  const still = await runRestingLoad({ url, connections, seconds: 8, pauseMs });
   const over = new AbortController();
-  const load = runPacedLoad({ url, connections, seconds: Number(values.seconds), pauseMs });
+  const load = runRestingLoad({ url, connections, seconds: Number(values.seconds), pauseMs });
   const done = load.finally(() => over.abort());
   let restarts = 0;
   while (!over.signal.aborted) {
@@ -101,7 +101,7 @@ async function measureRestarts() {
     restarts,
     processesReplaced: 2 * restarts,
     ...rates(result),
-    withoutRestarts: rates(still),
+    withoutRestarts: { failed: failures(still), ...rates(still) },
   };
 }
 

@@ -137,21 +137,7 @@ export interface OpenApiConfig extends PolicyConfig {
 }
 
 /** What of policies and defaults a service of gRPC takes over. */
-export type GrpcPolicy = Pick<
-  PolicyConfig,
-  | "auth"
-  | "certificate"
-  | "keyMode"
-  | "roles"
-  | "scopes"
-  | "cors"
-  | "limits"
-  | "maxInFlight"
-  | "critical"
-  | "trustedPeers"
-  | "tags"
-  | "deprecated"
->;
+export type GrpcPolicy = Pick<PolicyConfig, keyof PolicyConfig & keyof GrpcOptions>;
 
 /** A service of gRPC that an upstream answers; see {@link GrpcOptions}. */
 export interface GrpcConfig
