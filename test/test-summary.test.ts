@@ -54,7 +54,25 @@ describe("the last line of a test run", () => {
     expect(runTests(files)).toEqual({ lastLine, exitCode });
   });
 
+  test("is preceded by what failed and why", () => {
+    using tree = plantFiles({
+      "vitest.config.mjs": "export default {};\n",
+      "a.test.mjs": failing,
+    });
+
+    const { stdout } = runIn(tree.root, "scripts/test/main.ts", "--root", tree.root);
+
+    const lines = stdout.trimEnd().split("\n");
+    const at = lines.lastIndexOf("failed: a.test.mjs > adds");
+    expect(lines[at + 1]).toContain("expected 2 to be 3");
+  });
+
   test("counts a run that was killed as a failure", () => {
-    expect(settle(undefined, null)).toEqual({ passed: 0, failed: 1, skipped: [] });
+    expect(settle(undefined, null)).toEqual({
+      passed: 0,
+      failed: 1,
+      failures: [],
+      skipped: [],
+    });
   });
 });

@@ -42,6 +42,7 @@ const exitCode = await runVitest(process.argv.slice(2), summaryFile);
 const summary = settle(readSummary(summaryFile), exitCode);
 rmSync(folder, { recursive: true });
 
+for (const failure of summary.failures) console.log(`failed: ${failure}`);
 for (const name of summary.skipped) console.log(`did not run: ${name}`);
 console.log(`${summary.passed} passed, ${summary.failed} failed`);
 if (summary.failed > 0) process.exitCode = 1;

@@ -3,6 +3,8 @@ export interface TestSummary {
   readonly passed: number;
   /** Failed tests, and whatever else went wrong: a file that did not load, a hook, a stray error. */
   readonly failed: number;
+  /** What failed, each as the test's full name and the first lines of its error. */
+  readonly failures: readonly string[];
   /** Full names of tests that did not run. */
   readonly skipped: readonly string[];
 }
@@ -16,6 +18,11 @@ export const summaryFileVariable = "APIFORGE_TEST_SUMMARY";
  * better than the run was.
  */
 export function settle(summary: TestSummary | undefined, exitCode: number | null): TestSummary {
-  const { passed, failed, skipped } = summary ?? { passed: 0, failed: 1, skipped: [] };
-  return { passed, failed: exitCode === 0 ? failed : Math.max(1, failed), skipped };
+  const { passed, failed, failures, skipped } = summary ?? {
+    passed: 0,
+    failed: 1,
+    failures: [],
+    skipped: [],
+  };
+  return { passed, failed: exitCode === 0 ? failed : Math.max(1, failed), failures, skipped };
 }
