@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 
 import { failures, runGetLoad } from "../measure/load.ts";
 import { describeMachine } from "../measure/machine.ts";
-import { runPacedLoad, type PacedResult } from "../measure/paced-load.ts";
+import { compilePacedLoad, runPacedLoad, type PacedResult } from "../measure/paced-load.ts";
 import { writeResult } from "../measure/results.ts";
 import { median } from "../measure/statistics.ts";
 import { markdownTable, milliseconds, perSecond } from "../measure/table.ts";
@@ -16,7 +16,7 @@ import { bodies, startUpstream, type Body } from "./upstream.ts";
 
 /*
  * What a gateway adds to a request at half of what it can serve: in each round and for each target its closed-loop
- * maximum, then half of that at an even rate, and the same rate to the upstream itself.
+ * maximum, then half of that at a rate that does not follow the answers, and the same requests to the upstream itself.
  */
 
 const targetConnections = 64;
@@ -43,6 +43,7 @@ interface HalfLoadRun {
 const chosen = settings.targets.split(",");
 const body = smallBody();
 const folder = sharedFolder(tmpdir(), "apiforge-bench-half-load");
+const pacedLoad = compilePacedLoad(folder);
 const upstream = await startUpstream(folder, loadCore);
 const runs: HalfLoadRun[] = [];
 try {
@@ -73,8 +74,8 @@ async function measure(name: string, round: number): Promise<HalfLoadRun> {
     const headers = headersOf(own);
     await requireBody(target, body, headers);
     const most = await maximum(target, headers);
-    const through = await paced(target, headers, most / 2);
-    const direct = await paced(upstream, headers, most / 2);
+    const through = await paced(target, headers, most / 2, round);
+    const direct = await paced(upstream, headers, most / 2, round);
     console.error(`round ${round} ${name}: ${perSecond(most / 2)}/s of ${perSecond(most)}/s`);
     return { target: name, round, most, through, direct };
   } finally {
@@ -98,10 +99,11 @@ async function paced(
   { url }: Program,
   headers: Readonly<Record<string, string>>,
   requestsPerSecond: number,
+  seed: number,
 ): Promise<PacedResult> {
-  const result = await runPacedLoad({
+  const result = await runPacedLoad(pacedLoad, {
     ...{ url: url + body.path, headers, connections: targetConnections, core: loadCore },
-    ...{ requestsPerSecond, seconds, warmUpSeconds: 1 },
+    ...{ requestsPerSecond, seconds, warmUpSeconds: 1, seed },
   });
   if (result.failed > 0) throw new Error(`${result.failed} requests of ${url} failed`);
   return result;

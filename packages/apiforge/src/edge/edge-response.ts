@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse as Response } from "node:http";
 import { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 
-import { HeadLines } from "./head-lines.ts";
+import { HeadLines, inOnePiece } from "./head-lines.ts";
 import { IncomingMessage as Incoming, ServerResponse } from "./node-http.ts";
 
 /** What Node's response has and does not document. {@link edgeResponse} looks whether it is as it was. */
@@ -31,7 +31,7 @@ const NodeResponse = ServerResponse as unknown as new (
  * them 2.4 us of the 15 that a request took which did nothing else. All else is Node's.
  */
 export class EdgeResponse extends NodeResponse {
-  /** Of the route that answers; set right before `writeHead` with a flat list that ends with the length of the body. */
+  /** Of the route that answers. Used by a `writeHead` with a flat list that ends with the length of the body. */
   lines: HeadLines | undefined = undefined;
 
   override _storeHeader(statusLine: string, headers: unknown): void {
@@ -41,7 +41,8 @@ export class EdgeResponse extends NodeResponse {
     if (!isUsual || text === undefined) return super._storeHeader(statusLine, headers);
     this._contentLength = Number(headers.at(-1));
     this._removedContLen = false;
-    this._header = statusLine + text + endOfHead(this._keepAliveTimeout);
+    const end = endOfHead(this._keepAliveTimeout);
+    this._header = statusLine + text + (lines.hasDate ? end.undated : end.dated);
     this._headerSent = false;
   }
 }
@@ -64,43 +65,53 @@ function isFlat(headers: unknown): headers is readonly string[] {
 }
 
 const dateLine = /^Date: .*$/m;
-let end = "";
-let endTimeoutMs = 0;
 
-/** `Date` and what says that the connection stays; the same text for a second. */
-function endOfHead(timeoutMs: number): string {
-  if (end === "" || timeoutMs !== endTimeoutMs) renewEnd(timeoutMs);
-  return end;
+/** How a head ends that says nothing else of its connection. */
+interface EndOfHead {
+  readonly timeoutMs: number;
+  /** With `Date`, the one of this second. */
+  readonly dated: string;
+  readonly undated: string;
 }
 
-function renewEnd(timeoutMs: number): void {
+let current: EndOfHead | undefined;
+
+/** The same for a second. */
+function endOfHead(timeoutMs: number): EndOfHead {
+  return current?.timeoutMs === timeoutMs ? current : renewEnd(timeoutMs);
+}
+
+function renewEnd(timeoutMs: number): EndOfHead {
   const now = new Date();
   const keepAlive = timeoutMs > 0 ? `Keep-Alive: timeout=${Math.floor(timeoutMs / 1_000)}\r\n` : "";
-  const text = `Date: ${now.toUTCString()}\r\nConnection: keep-alive\r\n${keepAlive}\r\n`;
-  if (end === "") setTimeout(forgetEnd, 1_000 - now.getMilliseconds()).unref();
-  end = Buffer.from(text, "latin1").toString("latin1");
-  endTimeoutMs = timeoutMs;
+  const undated = `Connection: keep-alive\r\n${keepAlive}\r\n`;
+  const dated = inOnePiece(`Date: ${now.toUTCString()}\r\n${undated}`);
+  if (current === undefined) setTimeout(forgetEnd, 1_000 - now.getMilliseconds()).unref();
+  current = { timeoutMs, dated, undated: inOnePiece(undated) };
+  return current;
 }
 
 function forgetEnd(): void {
-  end = "";
+  current = undefined;
 }
 
 /** {@link EdgeResponse}; Node's own where this Node writes or notes something else than it is known to. */
 export function edgeResponse(): typeof ServerResponse {
   const request = new Incoming(new Socket());
   Object.assign(request, { method: "GET", httpVersionMajor: 1, httpVersionMinor: 1 });
-  const head = ["x-request-id", "1", "content-type", "text/plain", "content-length", "2"];
-  const own = new EdgeResponse(request);
-  own.lines = new HeadLines();
-  const [expected, actual] = [new NodeResponse(request), own].map((response) => {
-    Object.assign(response, { _keepAliveTimeout: 5_000 });
-    response.writeHead(200, head);
-    return notes(response);
+  const usual = ["x-request-id", "1", "content-type", "text/plain"];
+  const isKnown = [usual, ["date", "Sun, 06 Nov 1994 08:49:37 GMT", ...usual]].every((head) => {
+    const own = new EdgeResponse(request);
+    own.lines = new HeadLines();
+    const [expected, actual] = [new NodeResponse(request), own].map((response) => {
+      Object.assign(response, { _keepAliveTimeout: 5_000 });
+      response.writeHead(200, [...head, "content-length", "2"]);
+      return notes(response);
+    });
+    return isDeepStrictEqual(expected, actual);
   });
-  if (!isDeepStrictEqual(expected, actual)) return ServerResponse;
   // It has the statics, of which its type says nothing.
-  return EdgeResponse as unknown as typeof ServerResponse;
+  return isKnown ? (EdgeResponse as unknown as typeof ServerResponse) : ServerResponse;
 }
 
 /** What has been noted on a response, apart from the date. */

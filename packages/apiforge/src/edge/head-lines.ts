@@ -3,7 +3,6 @@ const decisive: ReadonlySet<string> = new Set([
   "connection",
   "content-disposition",
   "content-length",
-  "date",
   "expect",
   "keep-alive",
   "trailer",
@@ -27,7 +26,13 @@ export class HeadLines {
   #changing: readonly number[] = [];
   /** What stands before each of these, and behind the last. */
   #between: readonly string[] = [];
+  #hasDate = false;
   #misses = 0;
+
+  /** The lines of the last text tell the answer's date. */
+  get hasDate(): boolean {
+    return this.#hasDate;
+  }
 
   /** The lines of `head`, which is flat and ends with the length of the body; undefined where Node is to write them. */
   textOf(head: readonly string[]): string | undefined {
@@ -63,6 +68,7 @@ export class HeadLines {
     if (!isLearned) return undefined;
     this.#known = [...head];
     this.#changing = [];
+    this.#hasDate = head.some((part, place) => place % 2 === 0 && part === "date");
     this.#join();
     return this.#between[0];
   }
@@ -78,9 +84,13 @@ export class HeadLines {
       text += place % 2 === 0 ? ": " : "\r\n";
     });
     between.push(text);
-    // Each in one piece: what was put together is walked piece by piece each time that it is copied.
-    this.#between = between.map((piece) => Buffer.from(piece, "latin1").toString("latin1"));
+    this.#between = between.map(inOnePiece);
   }
+}
+
+/** Text of Latin 1 that was put together is walked piece by piece each time that it is copied, until it is this. */
+export function inOnePiece(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 // Types are not all that keeps something else out: stages of an application put headers too.

@@ -31,8 +31,10 @@ export function send(
 export function write(exchange: Exchange, leaving: Outgoing, services: SendServices): void {
   const { answer, stream, selfWritten } = leaving;
   if (selfWritten !== undefined) {
-    const { head, reply } = exchange;
-    selfWritten.write(reply.hijack().raw, head, services.isClosing(), services.answers);
+    const { head, reply, lines } = exchange;
+    const { raw } = reply.hijack();
+    if (raw instanceof EdgeResponse) raw.lines = lines;
+    selfWritten.write(raw, head, services.isClosing(), services.answers);
     return;
   }
   putHead(exchange, leaving, services);

@@ -1,11 +1,12 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 
 import type { AnswerTurn, SelfWritten } from "../edge/index.ts";
 import type { BodySink } from "./body-sink.ts";
 import { failureType, type ProxyErrorType, type UpstreamFailure } from "./failure.ts";
-import { responseHead, text, type ResponseHead } from "./headers/response-headers.ts";
+import { rawFields, readFields, type RawFields } from "./headers/raw-fields.ts";
+import { responseHead } from "./headers/response-headers.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
 import type { Phase, PhaseWatch, Waiting } from "./phases.ts";
 import { isOfClient } from "./request-body.ts";
@@ -19,7 +20,7 @@ export interface AttemptOwner {
   /** The head has come; the owner has {@link Attempt.write} called at once, or {@link Attempt.collect}, or {@link Attempt.abandon}. */
   answered(attempt: Attempt): void;
   /** The upstream has switched protocols (101); the connection is the owner's, who ends the attempt. */
-  upgraded(attempt: Attempt, rawHeaders: RawHeaders, socket: Duplex): void;
+  upgraded(attempt: Attempt, rawHeaders: RawFields, socket: Duplex): void;
   /** There will be no head, or no end of a body that is collected. */
   failed(attempt: Attempt, failure: UpstreamFailure): void;
   /** Nothing more comes of it. */
@@ -46,9 +47,6 @@ const maxJoinedBytes = 12_288;
 /** Of a client that reads as fast as it can. */
 const maxUnreadBytes = 131_072;
 
-/** Fields as they came, flat as `[name, value, …]`. */
-type RawHeaders = readonly (Buffer | string)[];
-
 /** One try to have an upstream answer a request: undici's handler, and the answer that writes itself. */
 export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting {
   phase: Phase = "connect";
@@ -56,8 +54,8 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   place = 0;
   /** Of the final answer; 0 before it has come. */
   status = 0;
-  /** Of the final answer, as they came. */
-  fields: RawHeaders = [];
+  /** Of the final answer, names in lower case. */
+  fields: RawFields = [];
   readonly #owner: AttemptOwner;
   readonly #watch: PhaseWatch;
   #controller: Dispatcher.DispatchController | undefined;
@@ -90,12 +88,15 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.sinceAt = this.#watch.clock.now();
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
     if (this.#isOver) return;
-    const raw = rawPairs(controller.rawHeaders);
-    if (status < 200) return this.#inform(status, raw);
+    if (status < 200) return this.#inform(status, rawFields(controller.rawHeaders));
     this.status = status;
-    this.fields = raw;
+    this.fields = readFields(headers);
     this.#enter("body");
     this.#owner.answered(this);
   }
@@ -110,7 +111,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.status = status;
     this.#isOver = true;
     this.#watch.delete(this);
-    this.#owner.upgraded(this, rawPairs(controller.rawHeaders), socket);
+    this.#owner.upgraded(this, rawFields(controller.rawHeaders), socket);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -137,7 +138,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     if (response === undefined) return this.#sink?.end();
     if (this.#sendsTrailer) {
       this.flush();
-      response.addTrailers(trailerPairs(rawPairs(controller.rawTrailers)));
+      response.addTrailers(trailerPairs(rawFields(controller.rawTrailers)));
     }
     this.#isComplete = true;
     if (this.#isFlushed) response.end();
@@ -155,13 +156,18 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
   write(response: ServerResponse, own: readonly string[], isLast: boolean, turn: AnswerTurn): void {
     this.#response = response;
     const { req: request } = response;
-    const hasBody = request.method !== "HEAD" && this.status !== 204 && this.status !== 304;
-    const head = responseHead(this.fields, own, this.status !== 204);
-    this.#sendsTrailer = hasBody && request.httpVersion !== "1.0" && isChunked(head);
-    finish(head, this.#owner.isPersonal, this.#sendsTrailer);
+    const { status } = this;
+    const { headers, length, trailer, hasCacheControl } = responseHead(this.fields, own);
+    if (this.#owner.isPersonal && !hasCacheControl) headers.push("cache-control", "no-store");
+    const isChunked = length === undefined && hasBody(request.method, status);
+    if (trailer !== undefined && isChunked && request.httpVersion !== "1.0") {
+      this.#sendsTrailer = true;
+      headers.push("trailer", trailer);
+    }
     // What is left of a body that was answered before its end would be read as the next request.
-    if (isLast || !request.complete) head.headers.push("connection", "close");
-    response.writeHead(this.status, head.headers);
+    if (isLast || !request.complete) headers.push("connection", "close");
+    if (length !== undefined && status !== 204) headers.push("content-length", length);
+    response.writeHead(status, headers);
     // An event stream's head leaves before its first event; other answers' with what came with it.
     turn.add(() => this.flush());
   }
@@ -221,7 +227,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.#controller?.abort(new Error("timeout"));
   }
 
-  #inform(status: number, raw: RawHeaders): void {
+  #inform(status: number, raw: RawFields): void {
     this.#interim += 1;
     if (this.#interim > maxInterim) {
       const controller = this.#controller;
@@ -232,8 +238,8 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.sinceAt = this.#watch.clock.now();
     const headers: string[] = [];
     for (let index = 0; index < raw.length; index += 2) {
-      const name = text(raw[index]);
-      if (!endsHere(name.toLowerCase())) headers.push(name, text(raw[index + 1]));
+      const name = raw[index] ?? "";
+      if (!endsHere(name.toLowerCase())) headers.push(name, raw[index + 1] ?? "");
     }
     this.#owner.inform(status, headers);
   }
@@ -300,26 +306,15 @@ export function endWith(response: ServerResponse, body: Buffer | undefined): voi
   else response.end(body.toString("latin1"), "latin1");
 }
 
-/** undici keeps the names and values as they came; only of HTTP/2 it has an object. */
-function rawPairs(raw: Dispatcher.DispatchController["rawHeaders"]): RawHeaders {
-  return Array.isArray(raw) ? raw : [];
+function hasBody(method: string | undefined, status: number): boolean {
+  return method !== "HEAD" && status !== 204 && status !== 304;
 }
 
-function isChunked({ headers, trailer }: ResponseHead): boolean {
-  if (trailer === undefined) return false;
-  return !headers.some((name, index) => index % 2 === 0 && /^content-length$/i.test(name));
-}
-
-function finish(head: ResponseHead, isPersonal: boolean, sendsTrailer: boolean): void {
-  if (isPersonal && !head.hasCacheControl) head.headers.push("cache-control", "no-store");
-  if (sendsTrailer && head.trailer !== undefined) head.headers.push("trailer", head.trailer);
-}
-
-function trailerPairs(raw: RawHeaders): [string, string][] {
+function trailerPairs(raw: RawFields): [string, string][] {
   const pairs: [string, string][] = [];
   for (let index = 0; index < raw.length; index += 2) {
-    const name = text(raw[index]);
-    if (!endsHere(name.toLowerCase())) pairs.push([name, text(raw[index + 1])]);
+    const name = raw[index] ?? "";
+    if (!endsHere(name.toLowerCase())) pairs.push([name, raw[index + 1] ?? ""]);
   }
   return pairs;
 }

@@ -72,7 +72,7 @@ export class DeclaredFields {
   }
 
   /** `raw`, flat as `[name, value, …]`, with the changes. */
-  applied<Field extends Buffer | string>(raw: readonly Field[]): (Field | string)[] {
+  applied(raw: readonly string[]): string[] {
     return replacedFields(raw, this.gone, this.#added);
   }
 }

@@ -4,7 +4,6 @@ import type { Attempt } from "./attempt.ts";
 import { HeldBody } from "./body-sink.ts";
 import { gatewayError } from "./errors.ts";
 import { valueOf } from "./headers/raw-fields.ts";
-import { text } from "./headers/response-headers.ts";
 import { defaultMaxReplyBytes, type HeldReply, type Shaping, type ShapedReply } from "./shaping.ts";
 import { ShapedAnswer } from "./shaping-answer.ts";
 import type { ShapedEnds } from "./shaping-call.ts";
@@ -136,9 +135,9 @@ function recorded(
 ): UpstreamAnswer {
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
-    const name = text(fields[index]).toLowerCase();
+    const name = (fields[index] ?? "").toLowerCase();
     if (recordedFields.has(name) || shaping?.sets(name) === true)
-      kept.push(name, text(fields[index + 1]));
+      kept.push(name, fields[index + 1] ?? "");
   }
   return { status, fields: kept, body: Buffer.from(body) };
 }

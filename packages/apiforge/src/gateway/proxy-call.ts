@@ -16,6 +16,7 @@ import { limitArrival } from "./arrival.ts";
 import { Attempt, type AttemptEnd, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureError, notSent, type UpstreamFailure } from "./failure.ts";
+import type { RawFields } from "./headers/raw-fields.ts";
 import {
   hasPassedHere,
   requestHeaders,
@@ -147,7 +148,7 @@ export class ProxyCall implements AttemptOwner {
     }
   }
 
-  upgraded(attempt: Attempt, rawHeaders: readonly (Buffer | string)[], upstream: Duplex): void {
+  upgraded(attempt: Attempt, rawHeaders: RawFields, upstream: Duplex): void {
     if (!(upstream instanceof Socket) || !isToWebSocket(rawHeaders)) {
       upstream.destroy();
       this.ended(attempt, "none");

@@ -18,11 +18,11 @@ export class ShapedAnswer implements SelfWritten {
   /** @see {SelfWritten} */
   write(response: ServerResponse, own: readonly string[], isLast: boolean, turn: AnswerTurn): void {
     const { status, fields, body } = this.reply;
-    const { headers, hasCacheControl } = responseHead(fields, own, false);
+    const { headers, hasCacheControl } = responseHead(fields, own);
     if (this.#isPersonal && !hasCacheControl) headers.push("cache-control", "no-store");
     const hasBody = status !== 204 && status !== 304;
-    if (hasBody) headers.push("content-length", String(Buffer.byteLength(body)));
     if (isLast || !response.req.complete) headers.push("connection", "close");
+    if (hasBody) headers.push("content-length", String(Buffer.byteLength(body)));
     response.writeHead(status, headers);
     const isSent = hasBody && response.req.method !== "HEAD" && body.length > 0;
     turn.add(() => void (isSent ? response.end(body) : response.end()));

@@ -7,7 +7,6 @@ import {
 } from "../edge/index.ts";
 import { FieldNames } from "./headers/field-names.ts";
 import { endsHere } from "./headers/hop-by-hop.ts";
-import { text } from "./headers/response-headers.ts";
 
 /** A request as its upstream would get it. */
 export interface RelayedRequest {
@@ -53,12 +52,12 @@ export type TransformResponse = (answer: RelayedAnswer) => HeadChanges | undefin
 export type TransformReply = (body: unknown, answer: RelayedAnswer) => unknown;
 
 /** A message's fields, flat as `[name, value, …]`, as they are shown to a hook. */
-export function shownFields(raw: readonly (Buffer | string)[]): Record<string, string> {
+export function shownFields(raw: readonly string[]): Record<string, string> {
   const shown = new Map<string, string>();
   for (let index = 0; index < raw.length; index += 2) {
-    const name = text(raw[index]).toLowerCase();
+    const name = (raw[index] ?? "").toLowerCase();
     const earlier = shown.get(name);
-    const value = text(raw[index + 1]);
+    const value = raw[index + 1] ?? "";
     shown.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
   }
   return Object.fromEntries(shown);
@@ -68,10 +67,10 @@ export function shownFields(raw: readonly (Buffer | string)[]): Record<string, s
  * `raw` with a hook's changes.
  * @throws {TypeError} for what is no field, and for one that belongs to the connection or frames the body.
  */
-export function changedFields<Field extends Buffer | string>(
-  raw: readonly Field[],
+export function changedFields(
+  raw: readonly string[],
   { set = {}, remove = [] }: HeadChanges,
-): (Field | string)[] {
+): string[] {
   const added: string[] = [];
   const gone = new Set(remove.map(checkedName));
   for (const [name, value] of Object.entries(set)) {
@@ -84,12 +83,12 @@ export function changedFields<Field extends Buffer | string>(
 }
 
 /** `raw` without the fields `gone`, and with `added` behind it; both flat. */
-export function replacedFields<Field extends Buffer | string>(
-  raw: readonly Field[],
+export function replacedFields(
+  raw: readonly string[],
   gone: FieldNames,
   added: readonly string[],
-): (Field | string)[] {
-  const changed: (Field | string)[] = [];
+): string[] {
+  const changed: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index];
     const value = raw[index + 1];

@@ -4,7 +4,6 @@ import { replyShaper, type Exchange, type Route, type ShapeReply } from "../edge
 import type { Schema } from "../schema/index.ts";
 import { declaredFields, type DeclaredFields } from "./declared-fields.ts";
 import { valueOf, type RawFields } from "./headers/raw-fields.ts";
-import { text } from "./headers/response-headers.ts";
 import { answerInvalid } from "./shaping-errors.ts";
 import {
   changedFields,
@@ -193,12 +192,13 @@ function relayed(request: Exchange, status: number, fields: RawFields): RelayedA
   return { status, headers: shownFields(fields), request };
 }
 
-function withoutByteFields(fields: RawFields): (Buffer | string)[] {
-  const kept: (Buffer | string)[] = [];
+function withoutByteFields(fields: RawFields): string[] {
+  const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
-    const name = text(fields[index]).toLowerCase();
-    const isStrongTag = name === "etag" && !text(fields[index + 1]).startsWith("W/");
-    if (!ofBytes.has(name) && !isStrongTag) kept.push(...fields.slice(index, index + 2));
+    const name = (fields[index] ?? "").toLowerCase();
+    const value = fields[index + 1] ?? "";
+    const isStrongTag = name === "etag" && !value.startsWith("W/");
+    if (!ofBytes.has(name) && !isStrongTag) kept.push(name, value);
   }
   return kept;
 }

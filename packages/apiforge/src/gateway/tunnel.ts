@@ -3,13 +3,14 @@ import type { Socket } from "node:net";
 
 import type { SelfWritten } from "../edge/index.ts";
 import { clientGoodbye, FrameBoundary, serverGoodbye } from "./frame-boundary.ts";
-import { responseHead, text } from "./headers/response-headers.ts";
+import type { RawFields } from "./headers/raw-fields.ts";
+import { responseHead } from "./headers/response-headers.ts";
 import type { PhaseWatch, Waiting } from "./phases.ts";
 
 /** What a tunnel is made of. */
 export interface TunnelEnds {
   /** As they came with the upstream's 101. */
-  readonly rawHeaders: readonly (Buffer | string)[];
+  readonly rawHeaders: RawFields;
   readonly upstream: Socket;
   readonly watch: PhaseWatch;
   /** Aborts when the server stops. */
@@ -23,8 +24,8 @@ export function isToWebSocket(rawHeaders: TunnelEnds["rawHeaders"]): boolean {
   return rawHeaders.some(
     (name, index) =>
       index % 2 === 0 &&
-      text(name).toLowerCase() === "upgrade" &&
-      text(rawHeaders[index + 1]).toLowerCase() === "websocket",
+      name.toLowerCase() === "upgrade" &&
+      rawHeaders[index + 1]?.toLowerCase() === "websocket",
   );
 }
 
@@ -58,7 +59,7 @@ export class Tunnel implements SelfWritten, Waiting {
       response.destroy();
       return this.abandon();
     }
-    const { headers } = responseHead(rawHeaders, own, false);
+    const { headers } = responseHead(rawHeaders, own);
     headers.push("connection", "upgrade", "upgrade", "websocket");
     response.writeHead(101, headers);
     response.flushHeaders();

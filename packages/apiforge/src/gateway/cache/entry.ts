@@ -1,6 +1,5 @@
 import { endsHere, namedByConnection } from "../headers/hop-by-hop.ts";
 import type { RawFields } from "../headers/raw-fields.ts";
-import { text } from "../headers/response-headers.ts";
 import { listedFields, type Directives } from "./directives.ts";
 import { fieldsOf, type Fields } from "./fields.ts";
 import { freshnessOf, policyOf, type Exchanged, type Freshness } from "./freshness.ts";
@@ -69,11 +68,11 @@ export function keptFields(
   ]);
   const kept: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
-    const name = text(raw[index]);
+    const name = raw[index] ?? "";
     const lowerCase = name.toLowerCase();
     if (endsHere(lowerCase) || notKept.has(lowerCase)) continue;
     if (connection.has(lowerCase) || listed.has(lowerCase)) continue;
-    kept.push(name, text(raw[index + 1]));
+    kept.push(name, raw[index + 1] ?? "");
   }
   if (!fields.has("date")) kept.push("date", new Date(receivedAt).toUTCString());
   return kept;
@@ -90,11 +89,10 @@ export function tagsOf(fields: Fields): readonly string[] {
 
 /** `raw` without the fields that end here. */
 export function withoutTags(raw: RawFields): RawFields {
-  const left: (Buffer | string)[] = [];
+  const left: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
-    if (!tagFields.has(text(raw[index]).toLowerCase())) {
-      left.push(raw[index] ?? "", raw[index + 1] ?? "");
-    }
+    const name = raw[index] ?? "";
+    if (!tagFields.has(name.toLowerCase())) left.push(name, raw[index + 1] ?? "");
   }
   return left;
 }

@@ -43,14 +43,14 @@ export class StoredAnswer implements SelfWritten {
   write(response: ServerResponse, own: readonly string[], isLast: boolean, turn: AnswerTurn): void {
     const { status } = this;
     const { body: whole } = this.#entry;
-    const { headers, hasCacheControl } = responseHead(this.#fields(), own, false);
+    const { headers, hasCacheControl } = responseHead(this.#fields(), own);
     headers.push("age", String(this.#ageSeconds));
     if (this.#isPersonal && !hasCacheControl) headers.push("cache-control", "no-store");
     const body = this.#body();
-    if (!noBody.has(status)) headers.push("content-length", String(body.length));
     if (status === 206 || status === 416) headers.push("content-range", this.#contentRange(whole));
     // Its request has no body whose rest could be taken for the next one, though Node may not have said so yet.
     if (isLast) headers.push("connection", "close");
+    if (!noBody.has(status)) headers.push("content-length", String(body.length));
     response.writeHead(status, headers);
     const isSent = !noBody.has(status) && response.req.method !== "HEAD" && body.length > 0;
     turn.add(() => {

@@ -50,7 +50,7 @@ export class GrpcAnswer implements SelfWritten, Waiting {
   write(response: ServerResponse, own: readonly string[]): void {
     const { form, stream, rawHeaders, isTrailersOnly } = this.#parts;
     this.#response = response;
-    const { headers } = responseHead(passedOn(rawHeaders), own, false);
+    const { headers } = responseHead(passedOn(rawHeaders), own);
     const http2 = http2ResponseOf(response);
     if (isTrailersOnly) {
       if (form === "grpc" && http2 !== undefined) return http2.endWithHead(headers);

@@ -1,5 +1,6 @@
 import { viaMember } from "../identity.ts";
 import { endsHere, namedByConnection } from "./hop-by-hop.ts";
+import type { RawFields } from "./raw-fields.ts";
 
 // Lists, which more than one may write to.
 const merged: ReadonlySet<string> = new Set([
@@ -12,8 +13,10 @@ const merged: ReadonlySet<string> = new Set([
 
 /** The fields of an answer as the client gets them. */
 export interface ResponseHead {
-  /** Flat, as `[name, value, …]`. */
+  /** Flat, as `[name, value, …]`, without the length. */
   readonly headers: string[];
+  /** What the upstream says the length of the body is: passed on, it lets a client tell that a body was cut short. */
+  readonly length: string | undefined;
   /** Names of the trailer's fields as they were announced; undefined for none. */
   readonly trailer: string | undefined;
   /** The answer says how long it may be kept. */
@@ -22,28 +25,23 @@ export interface ResponseHead {
 
 /**
  * Passes on what an upstream answered: all but what ends here, with `own` in the place of fields of
- * the same name. The length is kept, so that a client can tell that a body was cut short.
+ * the same name.
  * @param raw flat, as it came.
  * @param own flat, names in lower case.
- * @param withLength false for an answer whose status has no body.
  */
-export function responseHead(
-  raw: readonly (Buffer | string)[],
-  own: readonly string[],
-  withLength: boolean,
-): ResponseHead {
+export function responseHead(raw: RawFields, own: readonly string[]): ResponseHead {
   const headers: string[] = [];
   let connection: string | undefined;
   let trailer: string | undefined;
+  let length: string | undefined;
   let via = viaMember;
   let hasCacheControl = names(own, "cache-control");
   for (let index = 0; index < raw.length; index += 2) {
-    const name = text(raw[index]);
+    const name = raw[index] ?? "";
     const lowerCase = name.toLowerCase();
-    const value = text(raw[index + 1]);
-    if (lowerCase === "content-length") {
-      if (withLength) headers.push(name, value);
-    } else if (endsHere(lowerCase)) {
+    const value = raw[index + 1] ?? "";
+    if (lowerCase === "content-length") length = value;
+    else if (endsHere(lowerCase)) {
       if (lowerCase === "connection") connection = joined(connection, value);
       if (lowerCase === "trailer") trailer = joined(trailer, value);
     } else if (lowerCase === "via") via = `${value}, ${via}`;
@@ -55,7 +53,7 @@ export function responseHead(
   const left = withoutNamed(headers, connection);
   for (const part of own) left.push(part);
   left.push("via", via);
-  return { headers: left, trailer, hasCacheControl };
+  return { headers: left, length, trailer, hasCacheControl };
 }
 
 function withoutNamed(headers: string[], connection: string | undefined): string[] {
@@ -76,9 +74,4 @@ function names(own: readonly string[], name: string): boolean {
 
 function joined(earlier: string | undefined, value: string): string {
   return earlier === undefined ? value : `${earlier}, ${value}`;
-}
-
-/** A field as undici hands it on: the bytes that it came as. */
-export function text(bytes: Buffer | string | undefined): string {
-  return typeof bytes === "string" ? bytes : (bytes?.toString("latin1") ?? "");
 }
