@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { until } from "@apiforge/testing";
-import { startChromium } from "@apiforge/testing/browser";
+import { chromiumDeadlineMs, startChromium } from "@apiforge/testing/browser";
 import { createForge, type Forge } from "apiforge";
 import { openDevIssuer } from "apiforge/internal/app";
 import { silentLog } from "apiforge/internal/kernel";
@@ -34,7 +34,7 @@ beforeAll(async () => {
   const issuer = await openDevIssuer(forge.config, silentLog);
   token = await issuer.sign({ subject: "usr_demo", tenant: "ten_demo", role: "member" });
   browser = await startChromium();
-});
+}, chromiumDeadlineMs);
 afterAll(async () => {
   await browser.close();
   await forge.stop();

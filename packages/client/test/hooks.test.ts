@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 
 import { until } from "@apiforge/testing";
-import { bundleForBrowser, startChromium } from "@apiforge/testing/browser";
+import { bundleForBrowser, chromiumDeadlineMs, startChromium } from "@apiforge/testing/browser";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
     fileURLToPath(new URL("../test-page/hooks.tsx", import.meta.url)),
   );
   browser = await startChromium();
-});
+}, chromiumDeadlineMs);
 afterAll(() => browser.close());
 
 beforeEach(async () => {

@@ -1,4 +1,4 @@
-import { startChromium } from "@apiforge/testing/browser";
+import { chromiumDeadlineMs, startChromium } from "@apiforge/testing/browser";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 
@@ -33,11 +33,16 @@ const create = defineRoute({
 });
 
 let harness: Harness;
+let browser: Awaited<ReturnType<typeof startChromium>>;
 beforeAll(async () => {
   const api = { title: `Things ${hostile}`, version: "1.2.3", description: hostile };
   harness = await startHarness([list, create], { api });
+  browser = await startChromium();
+}, chromiumDeadlineMs);
+afterAll(async () => {
+  await browser.close();
+  await harness.stop();
 });
-afterAll(() => harness.stop());
 
 test("every operation is on the page, with what it takes and answers", async () => {
   const { statusCode, headers, body } = await harness.edge.inject({ url: "/docs" });
@@ -65,25 +70,20 @@ test("what a declaration says is text, and nothing runs or is fetched", async ()
 
 test("a browser applies the style, asks for nothing else and finds nothing to complain about", async () => {
   const { url } = await harness.edge.listen({ port: 0, host: "127.0.0.1" });
-  const browser = await startChromium();
-  try {
-    const page = await browser.newPage({ viewport: { width: 390, height: 800 } });
-    const asked: string[] = [];
-    const complaints: string[] = [];
-    page.on("request", (request) => asked.push(request.url()));
-    page.on("console", (message) => complaints.push(message.text()));
-    await page.goto(`${url}/docs`);
-    const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-    expect(await page.evaluate(overflow)).toBe(0);
-    const weight = "getComputedStyle(document.querySelector('.title')).fontWeight";
-    expect(await page.evaluate(weight)).toBe("650");
-    await page.click('.bar a[href="#operations"]');
-    await page.click('nav a[href="#getThings"]');
-    const isMenuShown = "getComputedStyle(document.querySelector('nav')).display !== 'none'";
-    expect(await page.evaluate(isMenuShown)).toBe(false);
-    expect(asked).toEqual([`${url}/docs`]);
-    expect(complaints).toEqual([]);
-  } finally {
-    await browser.close();
-  }
+  const page = await browser.newPage({ viewport: { width: 390, height: 800 } });
+  const asked: string[] = [];
+  const complaints: string[] = [];
+  page.on("request", (request) => asked.push(request.url()));
+  page.on("console", (message) => complaints.push(message.text()));
+  await page.goto(`${url}/docs`);
+  const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+  expect(await page.evaluate(overflow)).toBe(0);
+  const weight = "getComputedStyle(document.querySelector('.title')).fontWeight";
+  expect(await page.evaluate(weight)).toBe("650");
+  await page.click('.bar a[href="#operations"]');
+  await page.click('nav a[href="#getThings"]');
+  const isMenuShown = "getComputedStyle(document.querySelector('nav')).display !== 'none'";
+  expect(await page.evaluate(isMenuShown)).toBe(false);
+  expect(asked).toEqual([`${url}/docs`]);
+  expect(complaints).toEqual([]);
 });

@@ -17,6 +17,9 @@ const usualPlaces = [
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 ];
 
+/** Of a hook that starts one: an installation takes as long as the network gives, and waits for others. */
+export const chromiumDeadlineMs = 300_000;
+
 /**
  * Starts a Chromium without a window. Close it after the tests. Where there is none and this process
  * is root on Debian, the package is installed first.

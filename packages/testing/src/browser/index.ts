@@ -1,2 +1,2 @@
 export { bundleForBrowser } from "./bundle.ts";
-export { startChromium } from "./chromium.ts";
+export { chromiumDeadlineMs, startChromium } from "./chromium.ts";
