@@ -93,6 +93,7 @@ function relayOf(options: GrpcOptions): Relay {
   return {
     backend: options.upstream,
     takesWebSockets: false,
+    takesCalls: true,
     begin: (exchange, responder) => new GrpcCall(plan, exchange, responder).begin(),
   };
 }
