@@ -27,6 +27,8 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism()),
     // Generous, because a slow machine is no bug; a test that needs them waits for a lost event.
     testTimeout: 90_000,
+    // By default 1 s.
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 90_000,
     teardownTimeout: 30_000,
     restoreMocks: true,

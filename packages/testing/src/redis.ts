@@ -1,7 +1,7 @@
 import { cleanEnvironment } from "./clean-environment.ts";
 import { freePort } from "./free-port.ts";
 import { SupervisedProcess } from "./supervisor/index.ts";
-import { findProgram, installPackage } from "./system-package.ts";
+import { bringProgram, findProgram } from "./system-package.ts";
 import { unprivilegedUser } from "./unprivileged-user.ts";
 
 /** How {@link startRedis} starts the server. */
@@ -35,7 +35,7 @@ const readyText = "Ready to accept connections";
  * @throws Error that says what to install, or with the server's log when it does not start.
  */
 export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisServer> {
-  const command = findRedis() ?? installRedis();
+  const command = bringRedis();
   const supervised = await SupervisedProcess.launch({
     name: "apiforge-redis",
     user: unprivilegedUser(),
@@ -77,14 +77,9 @@ export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisSe
   };
 }
 
-function findRedis(): string | undefined {
-  return findProgram("redis-server");
-}
-
-function installRedis(): string {
-  installPackage("redis-server");
-  const installed = findRedis();
-  if (installed !== undefined) return installed;
+function bringRedis(): string {
+  const found = bringProgram("redis-server", () => findProgram("redis-server"));
+  if (found !== undefined) return found;
   throw new Error(
     "Redis is needed and `redis-server` is not on PATH. Install it: apt-get install redis-server, " +
       "brew install redis, or your system's package.",

@@ -120,4 +120,19 @@ describe("openRaw", () => {
     await raw.all("create unique index concurrently broken on hits (id)").catch(() => undefined);
     expect(await raw.integrityCheck()).toEqual(["index broken is invalid"]);
   });
+
+  test("sees one instant in a snapshot, and what came later after it", async () => {
+    await using database = await createDatabase(postgresUrl());
+    await using raw = await openRaw(database.url);
+    await using other = await openRaw(database.url);
+    await other.all("create table hits (id int)");
+    const rows = () => raw.all("select id from hits");
+    const inside = await raw.snapshot(async () => {
+      const before = await rows();
+      await other.all("insert into hits values (1)");
+      return [before, await rows()];
+    });
+    expect(inside).toEqual([[], []]);
+    expect(await rows()).toEqual([{ id: 1 }]);
+  });
 });

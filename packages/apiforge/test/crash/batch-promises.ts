@@ -2,11 +2,14 @@ import type { Deployment, RawDatabase } from "@apiforge/testing";
 
 /** What is wrong with the batches of a `servers/batch-server.ts`; nothing when every promise holds. */
 export function findBrokenBatches(deployment: Deployment): Promise<string[]> {
-  return deployment.inspect(async (raw) => {
-    const batches = await raw.all("select * from forge_batches where state > 0");
-    const broken = await Promise.all(batches.map((batch) => brokenPromises(raw, batch)));
-    return broken.flat();
-  });
+  // At one instant: servers are at work, and a PostgreSQL on what a dead one has sent.
+  return deployment.inspect((raw) =>
+    raw.snapshot(async () => {
+      const batches = await raw.all("select * from forge_batches where state > 0");
+      const broken = await Promise.all(batches.map((batch) => brokenPromises(raw, batch)));
+      return broken.flat();
+    }),
+  );
 }
 
 /** Whether every batch that is visible has ended, and there is one. */

@@ -1,3 +1,4 @@
+import { until } from "@apiforge/testing";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { createDurable, defineEvent } from "../../src/durable/index.ts";
@@ -267,9 +268,7 @@ describe("an idempotency key", () => {
     const claim = () => second.transact("other", (tx) => tx.claimKey(digestOf("k")));
     expect((await claim()).value).toEqual({ outcome: "in_flight" });
     await terminate(raw, "state = 'idle in transaction'");
-    await vi.waitFor(async () => {
-      expect((await claim()).value).toEqual({ outcome: "free" });
-    });
+    await until("the key is free", async () => (await claim()).value.outcome === "free");
     gate.resolve();
     await expect(holder).rejects.toMatchObject({ code: "store_unavailable" });
   });

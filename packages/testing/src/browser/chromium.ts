@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { chromium, type Browser } from "playwright-core";
-import { findProgram, installPackage } from "../system-package.ts";
+import { bringProgram, findProgram } from "../system-package.ts";
 
 const programs = [
   "chromium",
@@ -24,7 +24,7 @@ const usualPlaces = [
  */
 export async function startChromium(): Promise<Browser> {
   return chromium.launch({
-    executablePath: findChromium() ?? installChromium(),
+    executablePath: bringChromium(),
     // Chromium's sandbox refuses to run as root; the pages are our own.
     chromiumSandbox: process.getuid?.() !== 0,
   });
@@ -34,10 +34,9 @@ function findChromium(): string | undefined {
   return findProgram(...programs) ?? usualPlaces.find((place) => existsSync(place));
 }
 
-function installChromium(): string {
-  installPackage("chromium");
-  const installed = findChromium();
-  if (installed !== undefined) return installed;
+function bringChromium(): string {
+  const found = bringProgram("chromium", findChromium);
+  if (found !== undefined) return found;
   throw new Error(
     `Chromium is needed and none of ${programs.join(", ")} is on PATH. Install it: ` +
       "apt-get install chromium, brew install --cask chromium, or your system's package.",

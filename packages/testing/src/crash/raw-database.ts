@@ -15,6 +15,8 @@ export interface RawDatabase extends AsyncDisposable {
    * PostgreSQL: indexes and constraints that were left invalid.
    */
   integrityCheck(): Promise<string[]>;
+  /** Lets `look` see the database as it is at one instant, whatever is committed meanwhile. */
+  snapshot<T>(look: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -62,6 +64,14 @@ function openSqlite(path: string): RawDatabase {
       });
       return [...problems.filter((problem) => problem !== "ok"), ...orphans];
     },
+    async snapshot(look) {
+      database.exec("begin");
+      try {
+        return await look();
+      } finally {
+        database.exec("rollback");
+      }
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -90,6 +100,14 @@ async function openPostgres(url: string): Promise<RawDatabase> {
            from pg_constraint where not convalidated`,
       );
       return invalid.map((row) => String(row["problem"]));
+    },
+    async snapshot(look) {
+      await all("begin isolation level repeatable read read only");
+      try {
+        return await look();
+      } finally {
+        await all("rollback");
+      }
     },
     close,
     [Symbol.asyncDispose]: close,
