@@ -138,10 +138,11 @@ export class GrpcAnswer implements SelfWritten, Waiting {
 }
 
 /** The head as the caller's protocol has it; a browser is told by the content type which form it gets. */
-function ofForm(headers: readonly string[], form: GrpcForm, request: IncomingMessage): string[] {
+function ofForm(headers: string[], form: GrpcForm, request: IncomingMessage): string[] {
+  if (form === "grpc") return headers;
   if (form === "connect-stream") return connectHead(headers, form, connectTypeOf(request));
   return headers.map((text, index) =>
-    form !== "grpc" && headers[index - 1]?.toLowerCase() === "content-type" && index % 2 === 1
+    headers[index - 1]?.toLowerCase() === "content-type" && index % 2 === 1
       ? text.replace(/^application\/grpc\b/i, `application/${form}`)
       : text,
   );

@@ -444,6 +444,50 @@ describe("a stream", () => {
   });
 });
 
+describe("a browser", () => {
+  test("may call from another origin, by Connect and by gRPC-Web, and read why it was refused", async () => {
+    const names = ["connect-protocol-version", "connect-timeout-ms", "x-grpc-web", "x-user-agent"];
+    const asked = await undiciFetch(`https://127.0.0.1:${gateway.port}${path}`, {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": ["content-type", ...names].join(","),
+      },
+      dispatcher: agent,
+    });
+    expect(asked.status).toBe(204);
+    const allowed = asked.headers.get("access-control-allow-headers")?.toLowerCase().split(", ");
+    expect(allowed).toEqual(expect.arrayContaining(["content-type", "grpc-timeout", ...names]));
+    const refused = await ask("x", { origin, "content-encoding": "br" });
+    expect(refused.headers.get("access-control-allow-origin")).toBe(origin);
+    expect(refused.headers.get("access-control-expose-headers")).toContain("Apiforge-Error");
+  });
+});
+
+describe("what no route answers", () => {
+  test("is told to a caller by Connect as its error, to others as ever", async () => {
+    const url = `https://127.0.0.1:${gateway.port}/other.v1.Service/Do`;
+    const told = async (headers: Record<string, string>): Promise<unknown[]> => {
+      const answer = await undiciFetch(url, {
+        method: "POST",
+        body: "{}",
+        headers: { "content-type": "application/json", ...headers },
+        dispatcher: agent,
+      });
+      return [answer.status, await answer.json()];
+    };
+    expect(await told({ "connect-protocol-version": "1" })).toEqual([
+      501,
+      expect.objectContaining({ code: "unimplemented" }),
+    ]);
+    expect(await told({})).toEqual([
+      404,
+      { error: expect.objectContaining({ code: "route_not_found" }) as unknown },
+    ]);
+  });
+});
+
 describe("what is no call by Connect", () => {
   test("is refused as what it is, with the types that the service takes", async () => {
     const text = await ask("x", { "content-type": "text/plain", "connect-protocol-version": "1" });

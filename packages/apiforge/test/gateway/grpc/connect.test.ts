@@ -77,6 +77,9 @@ describe.each([
       expect(error.code).toBe(Code.Unauthenticated);
       expect(error.rawMessage).toContain("token");
       expect(error.metadata.get("apiforge-error")).toBe("missing_token");
+      // A stream's status is 200.
+      const challenge = error.metadata.get("content-type") === "application/json";
+      expect(error.metadata.get("www-authenticate")?.startsWith("Bearer") ?? false).toBe(challenge);
     }
     const headers = { authorization: await guarded.bearer() };
     expect((await own.say(word("x"), { headers })).value).toBe("said x");
