@@ -44,6 +44,7 @@ const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_REFUS
 const unavailable: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const tooLate = "The call has not ended within its deadline";
 const tooLarge = "A message is larger than this service accepts";
+const half = "The last message is cut short";
 const otherType = "This service is called by gRPC over HTTP/2, by gRPC-Web or by Connect";
 const otherCoding =
   "Send a single message as it is or with gzip, and compress messages of a stream one by one";
@@ -203,7 +204,10 @@ export class GrpcCall {
     });
     stream.on("drain", () => raw.resume());
     raw.once("end", () => {
-      if (!this.#isAbandoned && !stream.closed) stream.end();
+      if (this.#isAbandoned || stream.closed) return;
+      if (sizes.isBetween) stream.end();
+      // Some servers take what came before it for the whole.
+      else this.#giveUp(grpcStatus.invalidArgument, half, edgeError("malformed_request", half));
     });
   }
 

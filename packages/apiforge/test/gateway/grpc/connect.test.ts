@@ -3,6 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { until } from "@apiforge/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { callHttp2, connectHttp2 } from "../../edge/http2/http2-client.ts";
 import {
   connectClient,
   errorOf,
@@ -210,4 +211,14 @@ test("a client that cancels takes its call at the upstream with it", async () =>
   await until("the upstream is told", () => binary.seen.cancelled > before);
   await until("its place is free", () => gateway.behind.states[0]?.pending === 0);
   expect(gateway.behind.states[0]?.pending).toBe(0);
+});
+
+test("half a message in a whole stream ends with an error", async () => {
+  const session = await connectHttp2(gateway.port, { ca: gateway.root.cert });
+  for (const path of ["/test.v1.Words/Split", "/test.v1.Words/Chat"]) {
+    const head = { ":method": "POST", ":path": path, "content-type": "application/connect+proto" };
+    const { body } = await callHttp2(session, head, [Buffer.from([0, 0, 0, 0, 9, 10])]);
+    expect(JSON.parse(body.slice(5))).toMatchObject({ error: { code: "invalid_argument" } });
+  }
+  session.destroy();
 });
