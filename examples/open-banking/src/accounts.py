@@ -90,6 +90,12 @@ class Accounts(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    # Python's 5 are too few: of the gateway's 64 connections at once the others would be dropped, tried
+    # again by the system after seconds, and some given up.
+    request_queue_size = 128
+
+
 def end_with_standard_input():
     sys.stdin.buffer.read()
     os._exit(0)
@@ -97,6 +103,6 @@ def end_with_standard_input():
 
 if __name__ == "__main__":
     threading.Thread(target=end_with_standard_input, daemon=True).start()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Accounts)
+    server = Server(("127.0.0.1", 0), Accounts)
     print(f"Accounts service on http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
