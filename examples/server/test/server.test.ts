@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +7,7 @@ import { promisify } from "node:util";
 import {
   createHttpClient,
   eventually,
+  freePort,
   spawnProcess,
   spawnServer,
   type ReadyServer,
@@ -169,14 +169,3 @@ describe("token", () => {
     expect(failed).toHaveProperty("stderr", expect.stringContaining("Usage: npm run -s token"));
   });
 });
-
-// Between closing it and the server's own listening another process may take it; none here asks for one.
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((closed) => void server.close(() => closed()));
-  return port;
-}

@@ -49,9 +49,11 @@ describe("the sandbox as a process", () => {
     const post = fetch(`${url}/services/T0/B0/x`, { method: "POST", body: '{"text":"x"}' });
     const messages = async () => (await fetch(`${url}/_sandbox/slack/messages`)).text();
     await expect.poll(messages).toContain('"fault": "slow"');
+    // Listened for at once: it may end before its connection is seen to be closed.
+    const exited = once(child, "exit");
     child.kill("SIGTERM");
     await expect(post).rejects.toThrow("fetch failed");
-    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(await exited).toEqual([0, null]);
   });
 
   test("stops when its parent closes the pipe of its stdin", async () => {
