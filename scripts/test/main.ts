@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -28,6 +28,12 @@ async function runVitest(args: readonly string[], summaryFile: string): Promise<
   return child.exitCode;
 }
 
+/** What a run of all tests needs of the system; part of them may do without. */
+function bringPrograms(): void {
+  const program = join(import.meta.dirname, "../../packages/testing/src/bring-programs.ts");
+  spawnSync(process.execPath, [program], { stdio: ["ignore", "inherit", "inherit"] });
+}
+
 function readSummary(file: string): TestSummary | undefined {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as TestSummary;
@@ -38,7 +44,9 @@ function readSummary(file: string): TestSummary | undefined {
 
 const folder = mkdtempSync(join(tmpdir(), "apiforge-test-"));
 const summaryFile = join(folder, "summary.json");
-const exitCode = await runVitest(process.argv.slice(2), summaryFile);
+const args = process.argv.slice(2);
+if (args.length === 0) bringPrograms();
+const exitCode = await runVitest(args, summaryFile);
 const summary = settle(readSummary(summaryFile), exitCode);
 rmSync(folder, { recursive: true });
 

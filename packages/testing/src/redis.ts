@@ -77,7 +77,11 @@ export async function startRedis({ appendfsync }: RedisOptions): Promise<RedisSe
   };
 }
 
-function bringRedis(): string {
+/**
+ * Path of `redis-server`; where it is not on `PATH` and this process is root on Debian, the package is installed first.
+ * @throws Error that says what to install.
+ */
+export function bringRedis(): string {
   const found = bringProgram("redis-server", () => findProgram("redis-server"));
   if (found !== undefined) return found;
   throw new Error(

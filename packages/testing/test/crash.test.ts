@@ -49,6 +49,20 @@ describe("spawnServer", () => {
     await expect(server.stop()).rejects.toThrow("ended with exit code 3 after SIGTERM");
   });
 
+  test("knows all that a server has written when it has stopped, also what came after its exit", async () => {
+    const late = `setTimeout(() => console.log("late"), 300)`;
+    const program = `process.on("SIGTERM", () => {
+      require("node:child_process").spawn(process.execPath, ["-e", ${JSON.stringify(late)}], { stdio: "inherit" });
+      process.exit(0);
+    });
+    setInterval(() => undefined, 1_000);
+    console.log("up");`;
+    await using server = spawnProcess({ entry: `--eval=${program}` });
+    await server.waitForLine(/^up$/);
+    await server.stop();
+    expect(server.stdout()).toBe("up\nlate");
+  });
+
   test("fails with the output of a server that does not come up", async () => {
     const env = { COUNT_FILE: join(directory, "no", "such", "directory") };
     await expect(spawnServer({ entry, env })).rejects.toThrow(/exit code 1[^]*unable to open/);

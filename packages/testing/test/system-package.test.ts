@@ -8,13 +8,18 @@ import { cleanEnvironment } from "../src/clean-environment.ts";
 
 const source = new URL("../src/system-package.ts", import.meta.url).href;
 
-// As apt does, it refuses to run twice, and a program is there before its package is complete.
+// As apt does, it refuses to run twice, leaves what is installed alone, and a program is there before its package is complete.
 const fakeApt = `#!/bin/sh
 cd "$(dirname "$0")" || exit 1
 mkdir running || exit 100
-if [ "$1" = install ]; then printf '#!/bin/sh\\nexit 1\\n' > wanted; chmod +x wanted; fi
-sleep 0.5
-if [ "$1" = install ]; then printf '#!/bin/sh\\nexit 0\\n' > wanted; fi
+if [ "$1" = install ] && [ ! -e wanted ]; then
+  printf '#!/bin/sh\\nexit 1\\n' > wanted
+  chmod +x wanted
+  sleep 0.5
+  printf '#!/bin/sh\\nexit 0\\n' > wanted
+else
+  sleep 0.5
+fi
 rmdir running
 `;
 

@@ -42,8 +42,18 @@ export {
   type VerifiedCertificate,
 } from "./certificates/client-certificates.ts";
 export type { TrustOptions } from "./certificates/trust.ts";
-export { grpcFormOf, webPiece, webTrailer, type GrpcForm } from "./grpc/form.ts";
-export { trailersOnly } from "./grpc/refusal.ts";
+export { connectEnd, type ConnectEnd } from "./grpc/connect-end.ts";
+export {
+  connectTypeOf,
+  grpcFormOf,
+  isConnect,
+  lastFrame,
+  webPiece,
+  type GrpcForm,
+} from "./grpc/form.ts";
+export { framed, prefixBytes } from "./grpc/framed.ts";
+export { readVarint } from "./grpc/protobuf.ts";
+export { writeWhole } from "./grpc/refusal.ts";
 export { grpcMessage, grpcStatus } from "./grpc/status.ts";
 export { http2ResponseOf } from "./http2/http2-response.ts";
 export { http2RequestOf, lengthOfBody } from "./http2/http2-request.ts";

@@ -36,6 +36,8 @@ export interface Relay {
   readonly backend: RelayBackend;
   /** It answers requests for a WebSocket with 101; the request's connection is then its own. */
   readonly takesWebSockets: boolean;
+  /** It answers calls of gRPC: what comes as JSON is a call by Connect. */
+  readonly takesCalls?: boolean;
   /** Where its route takes idempotency keys. */
   readonly keys?: RelayKeys;
   /** Every stage has let the request pass. Must not throw. */

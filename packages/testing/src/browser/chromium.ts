@@ -37,7 +37,11 @@ function findChromium(): string | undefined {
   return findProgram(...programs) ?? usualPlaces.find((place) => existsSync(place));
 }
 
-function bringChromium(): string {
+/**
+ * Path of a Chromium; where there is none and this process is root on Debian, the package is installed first.
+ * @throws Error that says what to install.
+ */
+export function bringChromium(): string {
   const found = bringProgram("chromium", findChromium);
   if (found !== undefined) return found;
   throw new Error(

@@ -53,7 +53,7 @@ export interface ServerProcess extends AsyncDisposable {
   /** SIGKILL; resolves when the process is gone. Does nothing when it already is. */
   kill9(): Promise<void>;
   /**
-   * SIGTERM, then waits for the exit.
+   * SIGTERM, then waits for the exit, and for all that it and its own processes have written.
    * @throws Error unless the process exits with 0 within 60 seconds.
    */
   stop(): Promise<void>;
@@ -136,7 +136,7 @@ export function spawnProcess(options: ProcessOptions): ServerProcess {
   async function stop(): Promise<void> {
     child.kill("SIGTERM");
     const ending = await withinDeadline(
-      exited,
+      output.closed.then(() => exited),
       deadlineMs,
       () => `${entry} did not exit after SIGTERM\n${output.describe()}`,
     );
@@ -170,6 +170,8 @@ function watchExit(child: Child): Promise<string> {
 interface Output {
   /** The first line that matches, or undefined when stdout is closed and none has. */
   find(pattern: RegExp): Promise<RegExpExecArray | undefined>;
+  /** Resolves when both streams are closed, which may be after the exit. */
+  readonly closed: Promise<void>;
   stdout(): string;
   stderr(): string;
   describe(): string;
@@ -179,7 +181,8 @@ function collectOutput(child: Child): Output {
   const lines: string[] = [];
   const errors: string[] = [];
   const checks = new Set<() => void>();
-  let closed = false;
+  let isClosed = false;
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
   function checkAll(): void {
     for (const check of checks) check();
   }
@@ -189,8 +192,9 @@ function collectOutput(child: Child): Output {
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text));
   child.once("close", () => {
-    closed = true;
+    isClosed = true;
     checkAll();
+    close();
   });
   function match(pattern: RegExp): RegExpExecArray | undefined {
     for (const line of lines) {
@@ -203,7 +207,7 @@ function collectOutput(child: Child): Output {
     const { promise, resolve } = Promise.withResolvers<RegExpExecArray | undefined>();
     const check = (): void => {
       const found = match(pattern);
-      if (found === undefined && !closed) return;
+      if (found === undefined && !isClosed) return;
       checks.delete(check);
       resolve(found);
     };
@@ -214,5 +218,5 @@ function collectOutput(child: Child): Output {
   const stdout = (): string => lines.join("\n");
   const stderr = (): string => errors.join("");
   const describe = (): string => `stdout:\n${stdout()}\nstderr:\n${stderr()}`;
-  return { find, stdout, stderr, describe };
+  return { find, closed, stdout, stderr, describe };
 }

@@ -4,7 +4,7 @@ export interface CorsOptions {
   readonly origins: readonly string[] | "*";
   /** Methods that a page may use; default those of the routes that this applies to. */
   readonly methods?: readonly string[];
-  /** Request headers that a page may set; default those that APIForge itself reads (of versions `API-Version`: list another name here). */
+  /** Request headers that a page may set; default those that APIForge itself reads (of versions `API-Version`: list another name here), for a service of gRPC those of gRPC-Web and Connect too. */
   readonly headers?: readonly string[];
   /** Answer headers that a page may read; default those that APIForge itself sets (`API-Version` likewise). */
   readonly exposedHeaders?: readonly string[];
@@ -52,20 +52,34 @@ const writtenHeaders = [
   "X-Rate-Limit-Reset",
   "X-Request-Id",
 ];
+// Of a service of gRPC, as clients of gRPC-Web and Connect send them (connectrpc.com/docs/cors).
+const readOfCalls = [
+  "Connect-Protocol-Version",
+  "Connect-Timeout-Ms",
+  "Grpc-Timeout",
+  "X-Grpc-Web",
+  "X-User-Agent",
+];
+const writtenOfCalls = ["Apiforge-Error"];
 const defaultMaxAgeSeconds = 86_400;
 
-/** @throws {TypeError} for what is no origin, and for credentials with every origin. */
-export function corsPolicy(options: CorsOptions): CorsPolicy {
+/**
+ * @param takesCalls for a service of gRPC.
+ * @throws {TypeError} for what is no origin, and for credentials with every origin.
+ */
+export function corsPolicy(options: CorsOptions, takesCalls = false): CorsPolicy {
   const { origins, methods, credentials = false } = options;
   if (origins === "*" && credentials) {
     throw new TypeError("CORS: credentials need origins by name, not *");
   }
   if (origins !== "*") origins.forEach(requireOrigin);
+  const read = takesCalls ? [...readHeaders, ...readOfCalls] : readHeaders;
+  const written = takesCalls ? [...writtenHeaders, ...writtenOfCalls] : writtenHeaders;
   return {
     origins: origins === "*" ? origins : new Set(origins),
     methods: methods === undefined ? undefined : new Set(methods),
-    headers: (options.headers ?? readHeaders).join(", "),
-    exposedHeaders: (options.exposedHeaders ?? writtenHeaders).join(", "),
+    headers: (options.headers ?? read).join(", "),
+    exposedHeaders: (options.exposedHeaders ?? written).join(", "),
     credentials,
     maxAge: String(options.maxAgeSeconds ?? defaultMaxAgeSeconds),
   };

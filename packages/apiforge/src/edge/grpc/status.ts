@@ -23,6 +23,7 @@ const byStatus: Readonly<Record<number, number>> = {
   409: grpcStatus.aborted,
   412: grpcStatus.failedPrecondition,
   413: grpcStatus.resourceExhausted,
+  415: grpcStatus.unimplemented,
   429: grpcStatus.resourceExhausted,
   431: grpcStatus.resourceExhausted,
   499: grpcStatus.cancelled,
@@ -51,4 +52,12 @@ export function grpcMessage(text: string): string {
         : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
     )
     .join("");
+}
+
+/** The text of a `grpc-message`. */
+export function messageOf(told: string): string {
+  const bytes = told.replaceAll(/%[0-9a-f]{2}/gi, (escaped) =>
+    String.fromCharCode(Number.parseInt(escaped.slice(1), 16)),
+  );
+  return Buffer.from(bytes, "latin1").toString();
 }

@@ -13,14 +13,20 @@ export type PolicyOf = (route: Route | undefined) => CorsPolicy | undefined;
 
 /** @throws {TypeError} see {@link corsPolicy}. */
 export function policies(forAll: CorsOptions | undefined): PolicyOf {
-  const common = forAll === undefined ? undefined : corsPolicy(forAll);
-  const made = new Map<CorsOptions, CorsPolicy>();
+  const [plain, ofCalls] = [policyMaker(false), policyMaker(true)];
+  if (forAll !== undefined) plain(forAll);
   return function policyOf(route) {
-    const own = route?.cors;
-    if (own === false) return undefined;
-    if (own === undefined) return common;
-    const policy = made.get(own) ?? corsPolicy(own);
-    made.set(own, policy);
+    const options = route?.cors ?? forAll;
+    if (options === undefined || options === false) return undefined;
+    return (route?.relay?.takesCalls === true ? ofCalls : plain)(options);
+  };
+}
+
+function policyMaker(takesCalls: boolean): (options: CorsOptions) => CorsPolicy {
+  const made = new Map<CorsOptions, CorsPolicy>();
+  return function policyFrom(options) {
+    const policy = made.get(options) ?? corsPolicy(options, takesCalls);
+    made.set(options, policy);
     return policy;
   };
 }

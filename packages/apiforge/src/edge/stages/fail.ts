@@ -24,7 +24,13 @@ export function failureAnswer(error: unknown, exchange: Exchange, hooks: ErrorHo
     reportUnexpected(error, exchange, hooks);
   }
   const ofGrpc = grpcRefusal(failure, ApiForgeError.is(error) && error.retryable, exchange);
-  if (ofGrpc !== undefined) return ofGrpc;
+  if (ofGrpc !== undefined) {
+    // A call of one message by Connect alone has a status of HTTP.
+    if (ofGrpc.answer.status === 401) {
+      exchange.putHeader("www-authenticate", authenticateHeader(failure.code, failure.message));
+    }
+    return ofGrpc;
+  }
   const form = preferredForm(exchange.headers.accept);
   const headers: Record<string, string> = {
     "content-type": `${form}; charset=utf-8`,

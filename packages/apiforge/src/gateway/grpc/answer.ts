@@ -1,18 +1,21 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ClientHttp2Stream } from "node:http2";
 
 import {
-  grpcMessage,
+  connectTypeOf,
   grpcStatus,
   http2ResponseOf,
+  lastFrame,
   webPiece,
-  webTrailer,
   type GrpcForm,
   type SelfWritten,
 } from "../../edge/index.ts";
-import { endsHere } from "../headers/hop-by-hop.ts";
+import { valueOf } from "../headers/raw-fields.ts";
 import { responseHead } from "../headers/response-headers.ts";
 import type { PhaseWatch, Waiting } from "../phases.ts";
+import { connectHead, isWrittenAs, otherCodec } from "./connect-fields.ts";
+import { MessageSizes } from "./messages.ts";
+import { hasStatus, ofReset, parted, passedOn, statusFields } from "./trailer.ts";
 
 /** What an answer is made of. */
 export interface GrpcAnswerParts {
@@ -25,7 +28,7 @@ export interface GrpcAnswerParts {
   readonly watch: PhaseWatch;
 }
 
-const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_REFUSED_STREAM } = constants;
+const { NGHTTP2_CANCEL } = constants;
 
 /** The answer of a call that has begun to answer: messages as they come, and always a status at the end. */
 export class GrpcAnswer implements SelfWritten, Waiting {
@@ -36,6 +39,8 @@ export class GrpcAnswer implements SelfWritten, Waiting {
   #response: ServerResponse | undefined;
   #trailer: readonly string[] = [];
   #isWaiting = false;
+  /** Of a form that has the trailer among the messages. */
+  #sizes: MessageSizes | undefined;
 
   constructor(parts: GrpcAnswerParts) {
     this.#parts = parts;
@@ -55,16 +60,17 @@ export class GrpcAnswer implements SelfWritten, Waiting {
     if (isTrailersOnly) {
       if (form === "grpc" && http2 !== undefined) return http2.endWithHead(headers);
       const [trailer, head] = parted(headers);
-      response.writeHead(200, ofForm(head, form)).end(webTrailer(trailer, form));
+      response.writeHead(200, ofForm(head, form, response.req)).end(lastFrame(trailer, form));
       return;
     }
     stream.on("trailers", (_fields, _flags, raw: readonly string[]) => {
       // What was decided here is not taken back.
       if (this.#trailer.length === 0) this.#trailer = passedOn(raw);
     });
-    stream.on("data", (piece: Buffer) => this.#pass(response, webPiece(piece, form)));
+    if (form === "grpc") stream.on("data", (piece: Buffer) => this.#pass(response, piece));
+    else this.#translate(response);
     stream.once("close", () => this.#finish(response));
-    response.writeHead(200, ofForm(headers, form));
+    response.writeHead(200, ofForm(headers, form, response.req));
     response.flushHeaders();
   }
 
@@ -78,6 +84,21 @@ export class GrpcAnswer implements SelfWritten, Waiting {
   expire(): void {
     this.#response?.destroy();
     this.#parts.stream.close(NGHTTP2_CANCEL);
+  }
+
+  /** Messages, of which each is whole before the end is told among them. */
+  #translate(response: ServerResponse): void {
+    const { form, stream, rawHeaders } = this.#parts;
+    const sizes = new MessageSizes(Number.POSITIVE_INFINITY);
+    this.#sizes = sizes;
+    const isOther =
+      form === "connect-stream" &&
+      !isWrittenAs(connectTypeOf(response.req), valueOf(rawHeaders, "content-type"));
+    stream.on("data", (piece: Buffer) => {
+      if (isOther) return this.fail(grpcStatus.unimplemented, otherCodec);
+      sizes.allow(piece);
+      this.#pass(response, webPiece(piece, form));
+    });
   }
 
   #pass(response: ServerResponse, piece: Buffer): void {
@@ -97,7 +118,11 @@ export class GrpcAnswer implements SelfWritten, Waiting {
     this.#stopWaiting();
     const { form, stream } = this.#parts;
     const trailer = hasStatus(this.#trailer) ? this.#trailer : ofReset(stream.rstCode ?? 0);
-    if (form !== "grpc") return void response.end(webTrailer(trailer, form));
+    if (this.#sizes !== undefined) {
+      // What follows half a message would be read as its other half.
+      if (!this.#sizes.isBetween) return void response.destroy();
+      return void response.end(lastFrame(trailer, form));
+    }
     const pairs: [string, string][] = [];
     for (let index = 0; index < trailer.length; index += 2) {
       pairs.push([trailer[index] ?? "", trailer[index + 1] ?? ""]);
@@ -112,55 +137,13 @@ export class GrpcAnswer implements SelfWritten, Waiting {
   }
 }
 
-/** Fields without those of HTTP/2's own and of this hop. */
-function passedOn(raw: readonly string[]): string[] {
-  const fields: string[] = [];
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index] ?? "";
-    if (!name.startsWith(":") && !endsHere(name)) fields.push(name, raw[index + 1] ?? "");
-  }
-  return fields;
-}
-
-const ofStatus: ReadonlySet<string> = new Set([
-  "grpc-message",
-  "grpc-status",
-  "grpc-status-details-bin",
-]);
-
-function hasStatus(fields: readonly string[]): boolean {
-  return fields.some((name, index) => index % 2 === 0 && name.toLowerCase() === "grpc-status");
-}
-
-/** The fields of a status, and the others. */
-function parted(fields: readonly string[]): [string[], string[]] {
-  const parts: [string[], string[]] = [[], []];
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] ?? "";
-    parts[ofStatus.has(name.toLowerCase()) ? 0 : 1].push(name, fields[index + 1] ?? "");
-  }
-  return parts;
-}
-
-/** A browser is told by the content type which form it gets. */
-function ofForm(headers: readonly string[], form: GrpcForm): string[] {
+/** The head as the caller's protocol has it; a browser is told by the content type which form it gets. */
+function ofForm(headers: string[], form: GrpcForm, request: IncomingMessage): string[] {
+  if (form === "grpc") return headers;
+  if (form === "connect-stream") return connectHead(headers, form, connectTypeOf(request));
   return headers.map((text, index) =>
-    form !== "grpc" && headers[index - 1]?.toLowerCase() === "content-type" && index % 2 === 1
+    headers[index - 1]?.toLowerCase() === "content-type" && index % 2 === 1
       ? text.replace(/^application\/grpc\b/i, `application/${form}`)
       : text,
   );
-}
-
-function statusFields(status: number, message: string): string[] {
-  return ["grpc-status", String(status), "grpc-message", grpcMessage(message)];
-}
-
-/** What a stream that ended without a status says (grpc/grpc, doc/PROTOCOL-HTTP2.md, "Errors"). */
-function ofReset(code: number): string[] {
-  const message = "The service behind this route broke off its answer";
-  const { cancelled, internal, resourceExhausted, unavailable } = grpcStatus;
-  if (code === NGHTTP2_CANCEL) return statusFields(cancelled, message);
-  if (code === NGHTTP2_REFUSED_STREAM) return statusFields(unavailable, message);
-  if (code === NGHTTP2_ENHANCE_YOUR_CALM) return statusFields(resourceExhausted, message);
-  return statusFields(internal, message);
 }

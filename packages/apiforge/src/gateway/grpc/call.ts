@@ -5,12 +5,15 @@ import {
   edgeError,
   grpcFormOf,
   grpcStatus,
+  http2RequestOf,
+  isConnect,
   plainAnswer,
   type Exchange,
   type GrpcForm,
   type Responder,
 } from "../../edge/index.ts";
 import type { Timer } from "../../kernel/index.ts";
+import { limitArrival } from "../arrival.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { failureError, failureType, notSent, type UpstreamFailure } from "../failure.ts";
 import {
@@ -21,8 +24,11 @@ import {
 import { clientGone, proxyStatus } from "../identity.ts";
 import type { Upstream } from "../upstream.ts";
 import { GrpcAnswer } from "./answer.ts";
-import { timeoutMsOf, timeoutText } from "./deadline.ts";
+import { grpcFields, refusedCoding } from "./connect-fields.ts";
+import { connectTimeoutMsOf, timeoutMsOf, timeoutText } from "./deadline.ts";
 import { MessageSizes } from "./messages.ts";
+import { UnaryAnswer } from "./unary-answer.ts";
+import { takeMessage } from "./unary-body.ts";
 import { WebText } from "./web-text.ts";
 
 /** What all calls of a service have in common. */
@@ -38,6 +44,10 @@ const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_REFUS
 const unavailable: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const tooLate = "The call has not ended within its deadline";
 const tooLarge = "A message is larger than this service accepts";
+const half = "The last message is cut short";
+const otherType = "This service is called by gRPC over HTTP/2, by gRPC-Web or by Connect";
+const otherCoding =
+  "Send a single message as it is or with gzip, and compress messages of a stream one by one";
 
 /** One call of gRPC on its way to an upstream and back. */
 export class GrpcCall {
@@ -53,6 +63,9 @@ export class GrpcCall {
   #endpoint: Endpoint | undefined;
   #stream: ClientHttp2Stream | undefined;
   #answer: GrpcAnswer | undefined;
+  /** What is sent, and answered, where it is one message each way. */
+  #message: Buffer | undefined;
+  #unary: UnaryAnswer | undefined;
   #isSettled = false;
   /** Given up here, so its end says nothing about the upstream. */
   #isAbandoned = false;
@@ -66,20 +79,16 @@ export class GrpcCall {
 
   /** Asks the upstream. */
   begin(): void {
-    const form = grpcFormOf(this.#raw);
-    if (form === undefined) {
-      return this.#refuse(
-        edgeError(
-          "unsupported_media_type",
-          "This service is called by gRPC over HTTP/2, or by gRPC-Web",
-        ),
-      );
-    }
+    const form = grpcFormOf(this.#exchange);
+    if (form === undefined) return this.#refuseType(otherType);
     this.#form = form;
+    if (isConnect(form) && refusedCoding(this.#raw.headers, form) !== undefined) {
+      return this.#refuseType(otherCoding);
+    }
     if (hasPassedHere(this.#raw)) return this.#fail(notSent("proxy_loop_detected"));
     const timeoutMs = this.#timeoutMs();
     if (Number.isNaN(timeoutMs)) {
-      return this.#refuse(edgeError("malformed_request", "The grpc-timeout cannot be read"));
+      return this.#refuse(edgeError("malformed_request", "The time limit cannot be read"));
     }
     const { clock } = this.#plan.upstream.watch;
     if (timeoutMs !== undefined) {
@@ -88,15 +97,34 @@ export class GrpcCall {
     }
     this.#exchange.reply.raw.once("close", this.#clientClosed);
     this.#plan.upstream.budget.deposit();
-    void this.#ask();
+    if (form === "connect") this.#takeMessage();
+    else void this.#ask();
+  }
+
+  /** No upstream waits for a body that has to be held to its end. */
+  #takeMessage(): void {
+    const { maxMessageBytes, upstream } = this.#plan;
+    if (http2RequestOf(this.#raw) !== undefined) {
+      limitArrival(this.#raw, upstream.watch, this.#refuseSlowBody);
+    }
+    takeMessage(this.#raw, maxMessageBytes, {
+      done: (message) => {
+        this.#message = message;
+        if (!this.#isSettled) void this.#ask();
+      },
+      tooLarge: () => this.#refuseMessage(),
+    });
   }
 
   /** Undefined without a deadline, NaN for one that cannot be read. */
   #timeoutMs(): number | undefined {
     const { maxDeadlineMs } = this.#plan;
-    const given = this.#raw.headers["grpc-timeout"];
+    const { headers } = this.#raw;
+    const byConnect = isConnect(this.#form);
+    const given = headers[byConnect ? "connect-timeout-ms" : "grpc-timeout"];
     if (given === undefined) return maxDeadlineMs;
-    const timeoutMs = timeoutMsOf(String(given)) ?? Number.NaN;
+    const read = byConnect ? connectTimeoutMsOf : timeoutMsOf;
+    const timeoutMs = read(String(given)) ?? Number.NaN;
     return Math.min(timeoutMs, maxDeadlineMs ?? timeoutMs);
   }
 
@@ -146,7 +174,9 @@ export class GrpcCall {
     const { protocol, host } = new URL(endpoint.url);
     const head = [":method", "POST", ":scheme", protocol.slice(0, -1), ":authority", host];
     head.push(":path", endpoint.basePath + url);
-    const passed = requestHeaders(this.#exchange, this.#plan);
+    const given = requestHeaders(this.#exchange, this.#plan);
+    const form = this.#form;
+    const passed = isConnect(form) ? grpcFields(given, this.#raw.headers, form) : given;
     for (let index = 0; index < passed.length; index += 2) {
       const name = passed[index] ?? "";
       if (ours.has(name)) continue;
@@ -163,6 +193,7 @@ export class GrpcCall {
 
   #sendBody(stream: ClientHttp2Stream): void {
     const raw = this.#raw;
+    if (this.#message !== undefined) return void stream.end(this.#message);
     const sizes = new MessageSizes(this.#plan.maxMessageBytes);
     const text = this.#form === "grpc-web-text" ? new WebText() : undefined;
     raw.on("data", (chunk: Buffer) => {
@@ -173,7 +204,10 @@ export class GrpcCall {
     });
     stream.on("drain", () => raw.resume());
     raw.once("end", () => {
-      if (!this.#isAbandoned && !stream.closed) stream.end();
+      if (this.#isAbandoned || stream.closed) return;
+      if (sizes.isBetween) stream.end();
+      // Some servers take what came before it for the whole.
+      else this.#giveUp(grpcStatus.invalidArgument, half, edgeError("malformed_request", half));
     });
   }
 
@@ -191,6 +225,13 @@ export class GrpcCall {
       return this.#fail({ type, wasSent: true, cause: undefined });
     }
     this.#endpoint?.breaker.answer();
+    if (this.#form === "connect") {
+      const { maxMessageBytes: maxBytes } = this.#plan;
+      const request = this.#raw;
+      const parts = { request, stream, rawHeaders, isTrailersOnly: isEnd, maxBytes };
+      this.#unary = new UnaryAnswer(parts);
+      return;
+    }
     this.#isSettled = true;
     const { watch } = this.#plan.upstream;
     const parts = { form: this.#form, stream, rawHeaders, isTrailersOnly: isEnd, watch };
@@ -202,10 +243,15 @@ export class GrpcCall {
   #over(stream: ClientHttp2Stream, cause: unknown): void {
     this.#timer?.cancel();
     const breaker = this.#endpoint?.breaker;
-    if (this.#answer?.isWhole === true && !this.#isAbandoned) breaker?.succeed();
+    const answer = this.#unary ?? this.#answer;
+    if (answer?.isWhole === true && !this.#isAbandoned) breaker?.succeed();
     else if (!this.#isAbandoned) breaker?.fail();
     this.#release();
     if (this.#isSettled) return;
+    if (this.#unary !== undefined) {
+      this.#isSettled = true;
+      return this.#responder.answer(this.#exchange, this.#unary.outgoing());
+    }
     const { rstCode } = stream;
     const type = rstCode === NGHTTP2_NO_ERROR ? "http_response_incomplete" : failureType(cause);
     // Its server has not looked at it (RFC 9113 section 8.7).
@@ -233,6 +279,10 @@ export class GrpcCall {
     this.#responder.refuse(this.#exchange, error);
   }
 
+  #refuseType(message: string): void {
+    this.#refuse(edgeError("unsupported_media_type", message));
+  }
+
   #refuseMessage(): void {
     this.#giveUp(grpcStatus.resourceExhausted, tooLarge, edgeError("body_too_large", tooLarge));
   }
@@ -242,10 +292,15 @@ export class GrpcCall {
     this.#giveUp(grpcStatus.deadlineExceeded, tooLate, error);
   };
 
+  readonly #refuseSlowBody = (): void => {
+    const error = edgeError("request_timeout", "The request did not arrive in time");
+    if (!this.#isSettled) this.#refuse(error);
+  };
+
   #giveUp(status: number, message: string, error: Error): void {
     this.#isAbandoned = true;
-    if (this.#answer !== undefined) return this.#answer.fail(status, message);
     if (!this.#isSettled) this.#refuse(error);
+    else if (this.#answer !== undefined) return this.#answer.fail(status, message);
     this.#abandon();
   }
 

@@ -14,6 +14,11 @@ export function timeoutMsOf(value: string): number | undefined {
   return digits === undefined ? undefined : Number(digits) * (units[unit] ?? 0);
 }
 
+/** `connect-timeout-ms` in milliseconds (connectrpc.com/docs/protocol); undefined for a value that is none. */
+export function connectTimeoutMsOf(value: string): number | undefined {
+  return /^\d{1,10}$/.test(value) ? Number(value) : undefined;
+}
+
 /** `ms` as a `grpc-timeout`, rounded down. */
 export function timeoutText(ms: number): string {
   return ms < 100_000_000 ? `${Math.max(0, Math.floor(ms))}m` : `${Math.floor(ms / 60_000)}M`;

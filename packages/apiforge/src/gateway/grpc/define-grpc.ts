@@ -31,9 +31,9 @@ export interface GrpcOptions extends Pick<ProxyOptions, OfRoutes> {
   readonly methods?: readonly string[];
   readonly auth?: Auth;
   readonly upstream: Upstream;
-  /** Longest message of a caller in bytes; default 4 MiB, as servers of gRPC have it. */
+  /** Longest message of a caller in bytes, and of the answer to a call by Connect that is one message; default 4 MiB, as servers of gRPC have it. */
   readonly maxMessageBytes?: number;
-  /** The longest that a call may take, whatever its `grpc-timeout`; default as long as that says, or for ever. */
+  /** The longest that a call may take, whatever its `grpc-timeout` or `Connect-Timeout-Ms`; default as long as that says, or for ever. */
   readonly maxDeadlineMs?: number;
 }
 
@@ -50,8 +50,9 @@ export function isGrpcName(kind: keyof typeof names, name: string): boolean {
 
 /**
  * Declares routes for a service of gRPC: calls pass the stages of every route, and then go on, messages
- * unread, with their streams both ways, trailers and deadline. Callers speak gRPC over HTTP/2, or gRPC-Web
- * over any HTTP, and are told refusals as a `grpc-status`.
+ * unread, with their streams both ways, trailers and deadline. Callers speak gRPC over HTTP/2, or gRPC-Web or
+ * Connect over any HTTP, and are told refusals as a `grpc-status`, by Connect as its errors. By Connect, JSON needs an
+ * upstream that takes `application/grpc+json`, a call of one message is held whole both ways, and none comes by GET.
  * @example defineGrpc({ service: "orders.v1.Orders", upstream: upstream({ name: "orders", endpoints }) })
  * @throws {TypeError} for a name that is none, or an option that cannot work.
  */
@@ -93,6 +94,7 @@ function relayOf(options: GrpcOptions): Relay {
   return {
     backend: options.upstream,
     takesWebSockets: false,
+    takesCalls: true,
     begin: (exchange, responder) => new GrpcCall(plan, exchange, responder).begin(),
   };
 }

@@ -1,23 +1,22 @@
+import { framed, prefixBytes, readVarint } from "../../edge/index.ts";
+
 /** `HealthCheckResponse.ServingStatus.SERVING` (grpc.health.v1). */
 const serving = 1;
 const varint = 0;
-const headBytes = 5;
 
 /** A message of gRPC that asks about `service`: `HealthCheckRequest { string service = 1; }`. */
 export function healthQuestion(service: string): Buffer {
   const name = Buffer.from(service);
   const field = name.length === 0 ? [] : [0x0a, ...varintOf(name.length), ...name];
-  const head = Buffer.alloc(headBytes);
-  head.writeUInt32BE(field.length, 1);
-  return Buffer.concat([head, Buffer.from(field)]);
+  return framed(0, Buffer.from(field));
 }
 
 /** True for a message of gRPC that says `HealthCheckResponse { ServingStatus status = 1; }` with SERVING. */
 export function saysServing(bytes: Buffer): boolean {
-  if (bytes.length < headBytes || bytes[0] !== 0) return false;
-  if (bytes.readUInt32BE(1) !== bytes.length - headBytes) return false;
+  if (bytes.length < prefixBytes || bytes[0] !== 0) return false;
+  if (bytes.readUInt32BE(1) !== bytes.length - prefixBytes) return false;
   let status = 0;
-  for (let at = headBytes; at < bytes.length;) {
+  for (let at = prefixBytes; at < bytes.length;) {
     const key = readVarint(bytes, at);
     // Other fields than numbers are of no version that we know.
     if (key === undefined || (key.value & 7) !== varint) return false;
@@ -31,18 +30,4 @@ export function saysServing(bytes: Buffer): boolean {
 
 function varintOf(value: number): number[] {
   return value < 128 ? [value] : [(value & 127) | 128, ...varintOf(value >>> 7)];
-}
-
-/** A number of up to 32 bits; undefined where there is none. */
-function readVarint(
-  bytes: Buffer,
-  start: number,
-): { readonly value: number; readonly end: number } | undefined {
-  let value = 0;
-  for (let at = start, shift = 0; at < bytes.length && shift < 32; at += 1, shift += 7) {
-    const byte = bytes[at] ?? 0;
-    value |= (byte & 127) << shift;
-    if (byte < 128) return { value: value >>> 0, end: at + 1 };
-  }
-  return undefined;
 }

@@ -1,5 +1,4 @@
-/** In front of each message: a byte for whether it is compressed, four for its length. */
-const prefixBytes = 5;
+import { prefixBytes } from "../../edge/index.ts";
 
 /** Looks how long the messages of a call are (grpc/grpc, doc/PROTOCOL-HTTP2.md), wherever its pieces are cut. */
 export class MessageSizes {
@@ -11,6 +10,11 @@ export class MessageSizes {
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+  }
+
+  /** True where the last piece ended with the end of a message. */
+  get isBetween(): boolean {
+    return this.#known === 0 && this.#left === 0;
   }
 
   /** False when a message begins in `piece` that is longer than it may be. */
