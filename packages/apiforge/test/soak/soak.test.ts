@@ -21,7 +21,7 @@ const runMs = isLong ? 30 * 60_000 : 60_000;
 const samples = 30;
 const factor = 60;
 const writers = 8;
-/** From one write of a writer to the next. A busy machine writes late, and not less: rows follow the rate. */
+/** From one write of a writer to the next. A busy machine writes late, and not less. */
 const everyMs = 10;
 /** Where the log starts over, with what may be written until then. */
 const mostLogBytes = 160 * 2 ** 20;
@@ -45,6 +45,8 @@ const sweptTables = [
 interface Sample {
   readonly residentBytes: number;
   readonly logBytes: number;
+  /** Notes so far. */
+  readonly written: number;
   readonly rows: Readonly<Record<string, number>>;
 }
 
@@ -63,11 +65,14 @@ test("memory, log and tables stay flat", { timeout: runMs + 60_000 }, async () =
   try {
     await durable.start();
     const until = performance.now() + runMs;
-    const load = Array.from({ length: writers }, (_, writer) => write(durable, writer, until));
+    const tally = { written: 0 };
+    const load = Array.from({ length: writers }, (_, writer) =>
+      write(durable, writer, until, tally),
+    );
     const taken: Sample[] = [];
     for (let index = 0; index < samples; index++) {
       await delay(runMs / samples);
-      const one = await sample(durable, path);
+      const one = await sample(durable, path, tally.written);
       taken.push(one);
       // What half an hour measured is worth more than that it passed.
       if (isLong) console.info(JSON.stringify(one));
@@ -81,10 +86,16 @@ test("memory, log and tables stay flat", { timeout: runMs + 60_000 }, async () =
   }
 });
 
-async function write(durable: Durable, writer: number, until: number): Promise<void> {
+async function write(
+  durable: Durable,
+  writer: number,
+  until: number,
+  tally: { written: number },
+): Promise<void> {
   let dueAtMs = performance.now();
   for (let count = 0; performance.now() < until; count++) {
     await addNote(durable, `${writer}-${count}`);
+    tally.written++;
     if (count % 20 === 0) await addAlike(durable);
     if (count % 200 === 0) await addBatch(durable);
     dueAtMs += everyMs;
@@ -92,7 +103,7 @@ async function write(durable: Durable, writer: number, until: number): Promise<v
   }
 }
 
-async function sample(durable: Durable, path: string): Promise<Sample> {
+async function sample(durable: Durable, path: string, written: number): Promise<Sample> {
   const rows: Record<string, number> = {};
   for (const table of sweptTables) {
     const [row] = await durable.read("count", ({ runner }) =>
@@ -100,26 +111,43 @@ async function sample(durable: Durable, path: string): Promise<Sample> {
     );
     rows[table] = Number(row?.["n"]);
   }
-  return { residentBytes: process.memoryUsage.rss(), logBytes: statSync(`${path}-wal`).size, rows };
+  const residentBytes = process.memoryUsage.rss();
+  return { residentBytes, logBytes: statSync(`${path}-wal`).size, written, rows };
 }
 
 /**
- * What grew: the largest of the last third is much larger than that of the second, or the log too large. Of memory the
- * smallest counts, since how much waits to be collected depends on what else the machine does.
+ * What grew, or the log when it is too large. Of memory the smallest of the last third counts against that of the second,
+ * since how much waits to be collected depends on what else the machine does. Tables are full after a few seconds, so
+ * the median of the last third counts against that from a sixth to a third, of rows and of rows for each note of the two
+ * samples before: who could not write for a while has more to write afterwards.
  */
 function growth(taken: readonly Sample[]): string[] {
   const third = Math.floor(taken.length / 3);
-  const middle = taken.slice(third, 2 * third);
-  const last = taken.slice(2 * third);
-  const grown = (read: (one: Sample) => number): number =>
-    Math.max(...last.map(read)) / Math.max(1, ...middle.map(read));
+  const filled = Math.floor(third / 2);
+  const [middle, last] = [taken.slice(third, 2 * third), taken.slice(2 * third)];
   const memory = (some: readonly Sample[]): number =>
     Math.min(...some.map(({ residentBytes }) => residentBytes));
   const isIdle = (table: string): boolean => last.every(({ rows }) => rows[table] === 0);
+  const hasGrown = (table: string): boolean => {
+    const rows = taken.map((one) => one.rows[table] ?? 0);
+    const perNote = rows.map((count, index) => count / Math.max(1, recentNotes(taken, index)));
+    return [rows, perNote].every(
+      (figures) => median(figures, 2 * third) > mostRowGrowth * median(figures, filled, third),
+    );
+  };
   return [
     ...(taken.some(({ logBytes }) => logBytes > mostLogBytes) ? ["write-ahead log"] : []),
     ...(memory(last) / memory(middle) > mostMemoryGrowth ? ["memory"] : []),
-    ...sweptTables.filter((table) => grown(({ rows }) => rows[table] ?? 0) > mostRowGrowth),
+    ...sweptTables.filter(hasGrown),
     ...sweptTables.filter(isIdle).map((table) => `${table} is not in use`),
   ];
+}
+
+function recentNotes(taken: readonly Sample[], index: number): number {
+  return (taken[index]?.written ?? 0) - (taken[index - 2]?.written ?? 0);
+}
+
+function median(figures: readonly number[], from: number, to?: number): number {
+  const sorted = figures.slice(from, to).toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
