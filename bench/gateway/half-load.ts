@@ -103,7 +103,7 @@ async function paced(
 ): Promise<PacedResult> {
   const result = await runPacedLoad(pacedLoad, {
     ...{ url: url + body.path, headers, connections: targetConnections, core: loadCore },
-    ...{ requestsPerSecond, seconds, warmUpSeconds: 1, seed },
+    ...{ requestsPerSecond, seconds, warmUpSeconds, seed },
   });
   if (result.failed > 0) throw new Error(`${result.failed} requests of ${url} failed`);
   return result;
