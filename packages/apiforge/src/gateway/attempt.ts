@@ -278,7 +278,7 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     }
     controller?.pause();
     this.#enter("client");
-    response.once("drain", this.#resume);
+    response.once("drain", () => this.#resume());
   }
 
   #collect(chunk: Buffer, sink: BodySink): void {
@@ -292,11 +292,11 @@ export class Attempt implements Dispatcher.DispatchHandler, SelfWritten, Waiting
     this.sinceAt = this.#watch.clock.now();
   }
 
-  readonly #resume = (): void => {
+  #resume(): void {
     if (this.#isOver) return;
     this.#enter("body");
     this.#controller?.resume();
-  };
+  }
 }
 
 /** Ends an answer. One string is one buffer for the kernel; a string and a buffer are two. */

@@ -61,6 +61,7 @@ export interface CallChanges {
 /** Bodies up to here are held whole, so that another endpoint can be tried. */
 const maxHeldBytes = 65_536;
 
+const noneTried: ReadonlySet<Endpoint> = new Set();
 const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE"]);
 
 type Body = Buffer | RequestBody | null;
@@ -75,7 +76,7 @@ export class ProxyCall implements AttemptOwner {
   #tunnel: Tunnel | undefined;
   #endpoint: Endpoint | undefined;
   #lastEndpoint: Endpoint | undefined;
-  readonly #tried = new Set<Endpoint>();
+  #tried: ReadonlySet<Endpoint> = noneTried;
   #body: Body = null;
   #shaped: ShapedRequest | undefined;
   #attempts = 0;
@@ -97,7 +98,7 @@ export class ProxyCall implements AttemptOwner {
     const { raw } = this.#exchange.request;
     if (hasPassedHere(raw)) return this.#refuse(notSent("proxy_loop_detected"));
     if (this.#changes?.isDetached !== true) {
-      this.#exchange.reply.raw.once("close", this.#clientClosed);
+      this.#exchange.reply.raw.on("close", this.#clientClosed);
     }
     const length = lengthOfBody(raw);
     if (length !== undefined && length > this.#plan.maxBodyBytes) return this.#refuseBody();
@@ -305,7 +306,9 @@ export class ProxyCall implements AttemptOwner {
   }
 
   #retry(): void {
-    if (this.#lastEndpoint !== undefined) this.#tried.add(this.#lastEndpoint);
+    if (this.#lastEndpoint !== undefined) {
+      this.#tried = new Set([...this.#tried, this.#lastEndpoint]);
+    }
     const { retry, watch } = this.#plan.upstream;
     if (retry.delayMs === 0) this.#ask();
     else watch.clock.after(retry.delayMs, () => this.#ask());

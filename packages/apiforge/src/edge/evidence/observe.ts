@@ -81,7 +81,8 @@ export function observe(observersOf: readonly ObserverOf[], stopwatch: Stopwatch
         return;
       }
       const sentBefore = bytesWritten(exchange);
-      exchange.reply.raw.once("close", () => {
+      // Not `once`, which wraps what it adds and takes it away again: a response closes once.
+      exchange.reply.raw.on("close", () => {
         end(exchange, beganMs, leaving, bytesWritten(exchange) - sentBefore);
       });
     }
