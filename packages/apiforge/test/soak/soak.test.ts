@@ -118,8 +118,8 @@ async function sample(durable: Durable, path: string, written: number): Promise<
 /**
  * What grew, or the log when it is too large. Of memory the smallest of the last third counts against that of the second,
  * since how much waits to be collected depends on what else the machine does. Tables are full after a few seconds, so
- * the median of the last third counts against that from a sixth to a third, of rows and of rows for each note of the two
- * samples before: who could not write for a while has more to write afterwards.
+ * the median of the last third counts against the most from a sixth to a third, of rows and of rows for each note of the two
+ * samples before: who could not write for a while has more to write afterwards. What nobody sweeps is twice as much by then.
  */
 function growth(taken: readonly Sample[]): string[] {
   const third = Math.floor(taken.length / 3);
@@ -132,7 +132,9 @@ function growth(taken: readonly Sample[]): string[] {
     const rows = taken.map((one) => one.rows[table] ?? 0);
     const perNote = rows.map((count, index) => count / Math.max(1, recentNotes(taken, index)));
     return [rows, perNote].every(
-      (figures) => median(figures, 2 * third) > mostRowGrowth * median(figures, filled, third),
+      (figures) =>
+        median(figures.slice(2 * third)) >
+        mostRowGrowth * Math.max(...figures.slice(filled, third)),
     );
   };
   return [
@@ -147,7 +149,7 @@ function recentNotes(taken: readonly Sample[], index: number): number {
   return (taken[index]?.written ?? 0) - (taken[index - 2]?.written ?? 0);
 }
 
-function median(figures: readonly number[], from: number, to?: number): number {
-  const sorted = figures.slice(from, to).toSorted((one, other) => one - other);
+function median(figures: readonly number[]): number {
+  const sorted = figures.toSorted((one, other) => one - other);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
