@@ -29,11 +29,13 @@ const mostLogBytes = 160 * 2 ** 20;
 const mostMemoryGrowth = 1.2;
 const mostRowGrowth = 1.5;
 
+/** Has a row for each run of jobs that ended one after the other, so a busy machine has more of them: up to one for each job. */
+const runsOfJobs = "forge_pack_ends";
 /** Tables that retention keeps from growing. */
 const sweptTables = [
+  runsOfJobs,
   "forge_jobs",
   "forge_job_packs",
-  "forge_pack_ends",
   "forge_idempotency",
   "forge_lanes",
   "forge_batches",
@@ -130,6 +132,9 @@ function growth(taken: readonly Sample[]): string[] {
   const isIdle = (table: string): boolean => last.every(({ rows }) => rows[table] === 0);
   const hasGrown = (table: string): boolean => {
     const rows = taken.map((one) => one.rows[table] ?? 0);
+    if (table === runsOfJobs) {
+      return median(rows.slice(2 * third)) > recentNotes(taken, taken.length - 1);
+    }
     const perNote = rows.map((count, index) => count / Math.max(1, recentNotes(taken, index)));
     return [rows, perNote].every(
       (figures) =>
