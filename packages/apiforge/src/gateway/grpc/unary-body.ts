@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 
 import { framed } from "../../edge/index.ts";
+import { HeldBody } from "../body-sink.ts";
 import { isCompressed } from "./connect-fields.ts";
 
 const compressedFlag = 1;
@@ -14,21 +15,12 @@ export interface UnaryEnds {
 
 /** Reads a body that is one message. */
 export function takeMessage(request: IncomingMessage, maxBytes: number, ends: UnaryEnds): void {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  let isOver = false;
-  request.on("data", (piece: Buffer) => {
-    if (isOver) return;
-    bytes += piece.length;
-    if (bytes <= maxBytes) return void pieces.push(piece);
-    isOver = true;
-    pieces.length = 0;
-    ends.tooLarge();
-  });
-  request.once("end", () => {
-    if (isOver) return;
+  const whole = (body: Buffer): void => {
     // Nothing at all is never compressed (connectrpc.com/docs/protocol).
-    const flags = bytes > 0 && isCompressed(request.headers) ? compressedFlag : 0;
-    ends.done(framed(flags, Buffer.concat(pieces)));
-  });
+    const flags = body.length > 0 && isCompressed(request.headers) ? compressedFlag : 0;
+    ends.done(framed(flags, body));
+  };
+  const held = new HeldBody(maxBytes, whole, () => ends.tooLarge());
+  request.on("data", (piece: Buffer) => held.take(piece));
+  request.once("end", () => held.end());
 }

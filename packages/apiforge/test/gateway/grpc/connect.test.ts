@@ -13,11 +13,12 @@ import {
   type WordsClient,
 } from "./connect-client.ts";
 import { startGrpcGateway, type GrpcGateway } from "./grpc-harness.ts";
-import { startWordsOfJson, startWordsServer, type WordsServer } from "./words-service.ts";
+import type { GrpcServer } from "./echo-service.ts";
+import { startWordsOfJson, startWordsServer } from "./words-service.ts";
 
 const grpc = { service: "test.v1.Words" };
-let binary: WordsServer;
-let ofJson: Pick<WordsServer, "target" | "kill">;
+let binary: GrpcServer;
+let ofJson: Pick<GrpcServer, "target" | "kill">;
 let gateway: GrpcGateway;
 let jsonGateway: GrpcGateway;
 

@@ -37,7 +37,7 @@ const echoService = {
 export const EchoClient = makeGenericClientConstructor(echoService, "Echo");
 
 /** A server of gRPC by another hand than ours, and what it has seen. */
-export interface EchoServer {
+export interface GrpcServer {
   readonly target: string;
   readonly seen: {
     metadata: Metadata;
@@ -50,15 +50,15 @@ export interface EchoServer {
   kill(): void;
 }
 
+/** Of a server that nobody has called. */
+export function nothingSeen(): GrpcServer["seen"] {
+  return { metadata: new Metadata(), deadlineAt: undefined, cancelled: 0, waiting: 0 };
+}
+
 export async function startEchoServer(
   credentials: ServerCredentials = ServerCredentials.createInsecure(),
-): Promise<EchoServer> {
-  const seen: EchoServer["seen"] = {
-    metadata: new Metadata(),
-    deadlineAt: undefined,
-    cancelled: 0,
-    waiting: 0,
-  };
+): Promise<GrpcServer> {
+  const seen = nothingSeen();
   const server = new Server({ "grpc.max_receive_message_length": -1 });
   server.addService(echoService, {
     Say(call: ServerUnaryCall<string, string>, done: sendUnaryData<string>) {

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { Authority } from "@apiforge/testing/certificates";
 import { callHttp2, connectHttp2 } from "../../edge/http2/http2-client.ts";
-import { startEchoServer, type EchoServer } from "./echo-service.ts";
+import { startEchoServer, type GrpcServer } from "./echo-service.ts";
 import {
   callUnary,
   startCall,
@@ -22,7 +22,7 @@ import {
   type GrpcGateway,
 } from "./grpc-harness.ts";
 
-let server: EchoServer;
+let server: GrpcServer;
 let gateway: GrpcGateway;
 let client: EchoCalls & Client;
 

@@ -27,6 +27,8 @@ import {
   type ServerWritableStream,
 } from "@grpc/grpc-js";
 
+import { nothingSeen, type GrpcServer } from "./echo-service.ts";
+
 const type = ".google.protobuf.StringValue";
 const words = create(FileDescriptorProtoSchema, {
   name: "words.proto",
@@ -95,30 +97,13 @@ function word(value: string): StringValue {
   return create(StringValueSchema, { value });
 }
 
-/** The server that a test asks, and what it has seen. */
-export interface WordsServer {
-  readonly target: string;
-  readonly seen: {
-    metadata: Metadata;
-    deadlineAt: number | undefined;
-    cancelled: number;
-    waiting: number;
-  };
-  kill(): void;
-}
-
 /**
  * The service by another hand than its callers'. Of no word it says `NOT_FOUND` with a detail, to `wait` nothing; a
  * stream of letters ends at a `!` with `ABORTED`.
  */
-export async function startWordsServer(): Promise<WordsServer> {
+export async function startWordsServer(): Promise<GrpcServer> {
   const server = new Server();
-  const seen: WordsServer["seen"] = {
-    metadata: new Metadata(),
-    deadlineAt: undefined,
-    cancelled: 0,
-    waiting: 0,
-  };
+  const seen = nothingSeen();
   server.addService(
     {
       Say: method("Say", false, false),
@@ -181,7 +166,7 @@ function statusWith(detail: StringValue): Buffer {
 }
 
 /** The same service as one that takes JSON too, by gRPC alone. */
-export async function startWordsOfJson(): Promise<Pick<WordsServer, "target" | "kill">> {
+export async function startWordsOfJson(): Promise<Pick<GrpcServer, "target" | "kill">> {
   const answer = connectNodeAdapter({
     connect: false,
     grpcWeb: false,
